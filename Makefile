@@ -1,0 +1,68 @@
+# The front door: thin calls of the programs in lab/, each of which has --help and
+# does again only what is out of date.
+
+KERNEL = 4k
+SIGNOFF =
+ARGS =
+MAILS = build/mails
+
+ifdef LINUX
+export LINUX
+endif
+
+.PHONY: help deps deps-all tree kernel run shell check check-full check-series lint \
+	series clean
+
+help:
+	@echo 'make run            boot the patched kernel, run real programs under 64k and 16k'
+	@echo 'make check          the everyday proof: build, boot, run the tests'
+	@echo
+	@echo 'make deps           install the Debian packages that these two need'
+	@echo 'make tree           build/tree: the kernel, one commit per patch'
+	@echo 'make kernel         build a kernel; KERNEL=4k|16k|base|oracle|oracle16, +debug, +perf'
+	@echo 'make shell          a shell in a guest; KERNEL=, ARGS= as for lab/vm shell'
+	@echo 'make check-full     oracle, debug and 16K kernels, CPU models, long tests (hours)'
+	@echo 'make check-series   every patch on its own: build, boot, other configurations (hours)'
+	@echo 'make lint           checkpatch on every patch, syntax of the tools'
+	@echo 'make series         the series as mails in $(MAILS); SIGNOFF="Name <mail>"'
+	@echo 'make clean          remove build/ (refused while build/tree has work of its own)'
+	@echo
+	@echo 'LINUX=PATH          the base: git tree, directory or tarball of Linux 7.3'
+
+deps:
+	@lab/deps
+
+deps-all:
+	@lab/deps --all
+
+tree: deps
+	@lab/series apply
+
+kernel: tree
+	@lab/kernel $(KERNEL)
+
+run: tree
+	@lab/kernel 4k
+	@lab/run $(ARGS)
+
+shell: tree
+	@lab/kernel $(KERNEL)
+	@lab/vm shell --kernel $(KERNEL) $(ARGS)
+
+check: tree
+	@lab/check $(ARGS)
+
+check-full: deps-all tree
+	@lab/check-full $(ARGS)
+
+check-series: deps-all tree
+	@lab/check-series $(ARGS)
+
+lint: deps-all tree
+	@lab/lint $(ARGS)
+
+series: tree
+	@lab/series export $(MAILS) $(if $(SIGNOFF),--signoff "$(SIGNOFF)")
+
+clean:
+	@lab/series clean

@@ -1,0 +1,442 @@
+"""What lab/check and lab/check-full share: running the tests and judging them."""
+
+import difflib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+LAB = os.path.dirname(os.path.realpath(__file__))
+REPO = os.path.dirname(LAB)
+BUILD = os.environ.get("PROCESS_PAGE_SIZE_BUILD") or os.path.join(REPO, "build")
+GOLDEN = os.path.join(LAB, "golden")
+DIFFERENCES = os.path.join(GOLDEN, "differences.txt")
+
+# Whose rows and results a process with this page size must match.
+ORACLES = {"4k": "base", "16k": "oracle16", "64k": "oracle"}
+SUMMARY = re.compile(r"^(\d+) passed, (\d+) failed, (\d+) skipped$")
+SHOWN = 20
+
+
+class Failure(Exception):
+    """What makes going on pointless: one line for the user."""
+
+
+class Counts:
+    """What is passed, failed and skipped, told as it becomes known."""
+
+    def __init__(self, name):
+        self.name = name
+        self.passed = self.failed = self.skipped = 0
+        self.rows = 0
+        self.lock = threading.Lock()
+        self.started = time.monotonic()
+
+    def say(self, text):
+        print(f"{self.name}: {text}", flush=True)
+
+    def add(self, what, passed=0, failed=0, skipped=0, details=(), note=""):
+        with self.lock:
+            self.passed += passed
+            self.failed += failed
+            self.skipped += skipped
+            parts = [f"{n} {word}" for n, word in ((passed, "passed"), (failed, "FAILED"),
+                                                   (skipped, "skipped")) if n]
+            self.say(f"{what}: {', '.join(parts) or 'nothing ran'}{note}")
+            for line in details:
+                print(f"    {line}", flush=True)
+
+    def check(self, what, ok, details=(), note=""):
+        self.add(what, passed=int(ok), failed=int(not ok), details=() if ok else details, note=note)
+        return ok
+
+    def close(self):
+        self.say(f"{self.rows} rows compared, {time.monotonic() - self.started:.0f} s")
+        print(f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped", flush=True)
+        return 1 if self.failed else 0
+
+
+RUNNING = set()
+STOPPING = threading.Event()
+
+
+def run(command, output=None, timeout=None):
+    """Run a command of the lab in a group of its own; its status, and stdout unless in a file."""
+    if STOPPING.is_set():
+        raise Failure("interrupted")
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output or subprocess.PIPE,
+                               stderr=subprocess.STDOUT if output else None, text=True, errors="replace",
+                               start_new_session=True)
+    RUNNING.add(process)
+    try:
+        text, _ = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGTERM)
+        text, _ = process.communicate()
+        return 124, text
+    finally:
+        RUNNING.discard(process)
+    return process.returncode, text
+
+
+def stop(*_):
+    STOPPING.set()
+    for process in list(RUNNING):
+        try:
+            os.killpg(process.pid, signal.SIGTERM)
+        except ProcessLookupError:
+            pass
+    raise KeyboardInterrupt
+
+
+def need(*command):
+    """A step that all the others build on; the last line of its output."""
+    status, text = run([os.path.join(LAB, command[0]), *command[1:]])
+    if status:
+        raise Failure(f"lab/{' '.join(command)} failed ({status}); its message is above")
+    lines = text.splitlines()
+    return lines[-1] if lines else ""
+
+
+# --------------------------------------------------------------------------------
+# The results of tests
+
+RESULT = re.compile(r"^(not )?ok (\d+) (\S+)(?:\s+#\s*(SKIP|XFAIL)\b.*)?$")
+
+
+class Test:
+    """One test program: what its TAP says."""
+
+    def __init__(self, name):
+        self.name = name
+        self.results = {}
+        self.plan = None
+        self.status = None
+        self.seconds = 0
+        self.lines = []
+
+    def line(self, line):
+        self.lines.append(line)
+        match = RESULT.match(line)
+        if match:
+            bad, _, name, directive = match.groups()
+            result = "skip" if directive == "SKIP" else "fail" if bad and not directive else "pass"
+            # The same name twice must not hide the first result.
+            while name in self.results:
+                name += "'"
+            self.results[name] = result
+        elif self.plan is None and re.match(r"^1\.\.\d+$", line):
+            self.plan = int(line[3:])
+
+    def count(self, result):
+        return sum(1 for r in self.results.values() if r == result)
+
+    def problems(self):
+        """Lines for the user about what went wrong; none if all is well."""
+        out, recent = [], []
+        for line in self.lines:
+            match = RESULT.match(line)
+            if match and match.group(1) and not match.group(4):
+                out += [text for text in recent if not text.startswith("#  RUN")][-8:] + [line]
+            if match:
+                recent = []
+            else:
+                recent.append(line)
+        if self.status is None:
+            out.append(f"{self.name} did not end")
+        elif self.status == 124:
+            out.append(f"{self.name} ran into its time limit")
+        elif self.status not in (0, 4) and not out:
+            out += self.lines[-8:] + [f"{self.name}: exit status {self.status}"]
+        if self.plan is None and self.status != 4:
+            out.append(f"{self.name} printed no plan")
+        elif self.plan is not None and self.plan != len(self.results):
+            out.append(f"{self.name}: {len(self.results)} of {self.plan} results")
+        return out
+
+
+def parse_tests(text):
+    """The tests in the output of the runner that lab/selftests makes."""
+    tests, current = [], None
+    for line in text.splitlines():
+        begin = re.match(r"^# begin (\S+)$", line)
+        end = re.match(r"^# end (\S+) status (\d+) after (\d+) s$", line)
+        if begin:
+            current = Test(begin.group(1))
+            tests.append(current)
+        elif end and current:
+            current.status, current.seconds = int(end.group(2)), int(end.group(3))
+            current = None
+        elif current:
+            current.line(line)
+    return tests
+
+
+# --------------------------------------------------------------------------------
+# Rows of errno_matrix
+
+def read_rows(path):
+    """The rows of a file without its comments, by what was called, in order."""
+    rows = {}
+    with open(path) as f:
+        for line in f:
+            line = line.rstrip("\n")
+            if line.startswith("#") or not line:
+                continue
+            call, separator, answer = line.partition(" = ")
+            if not separator:
+                call, answer = line, ""
+            # A call that is made twice has two rows.
+            key, n = call, 1
+            while key in rows:
+                n += 1
+                key = f"{call} ({n})"
+            rows[key] = answer
+    return rows
+
+
+def complete(path):
+    """Whether a file of rows is whole: its last line counts them."""
+    with open(path, "rb") as f:
+        f.seek(0, os.SEEK_END)
+        f.seek(max(0, f.tell() - 200))
+        tail = f.read().decode(errors="replace").splitlines()
+    return bool(tail) and bool(re.match(r"^# rows \d+, misaligned mappings 0$", tail[-1]))
+
+
+def read_differences(path=DIFFERENCES):
+    """Rows that are meant to differ: {size: {call: (oracle's answer, ours)}}."""
+    known = {}
+    with open(path) as f:
+        for n, line in enumerate(f, 1):
+            line = line.rstrip("\n")
+            if line.startswith("#") or not line:
+                continue
+            fields = line.split("\t")
+            if len(fields) != 4 or fields[0] not in ORACLES:
+                raise Failure(f"{path}:{n}: wants SIZE, CALL, the oracle's answer and ours, with tabs between")
+            known.setdefault(fields[0], {})[fields[1]] = (fields[2], fields[3])
+    return known
+
+
+def compare_rows(golden, ours, known):
+    """What is wrong with our rows, as lines; a known difference must be there."""
+    out = []
+    for call in golden:
+        if call not in ours:
+            out.append(f"{call}: no such row here")
+            continue
+        want = golden[call]
+        if call in known:
+            if known[call][0] != want:
+                out.append(f"{call} = {want}: differences.txt says that the oracle answers {known[call][0]}")
+            want = known[call][1]
+        if ours[call] != want:
+            out.append(f"{call} = {ours[call]}: must be {want}")
+    out += [f"{call} = {ours[call]}: no such row in the golden file" for call in ours if call not in golden]
+    out += [f"{call}: in differences.txt, but no such row" for call in known if call not in golden]
+    return out
+
+
+# --------------------------------------------------------------------------------
+# In guests
+
+JOB = r"""#!/bin/sh
+# Made by lab/check: all tests, then the rows, into results/.
+cd /mnt || exit 1
+mkdir -p results
+export TIMEOUT
+for size in $1; do
+	case $size in
+	default) ./run > results/tests-default 2>&1 ;;
+	*) setarch --pagesize=$size ./run $(grep -v errno_matrix tests) > results/tests-$size 2>&1 ;;
+	esac
+	echo "tests $size"
+done
+for size in $2; do
+	case $size in
+	native) ./errno_matrix > results/rows-native 2> results/rows-native.err ;;
+	*) setarch --pagesize=$size ./errno_matrix > results/rows-$size 2> results/rows-$size.err ;;
+	esac
+	echo "rows $size status $?"
+done
+exit 0
+"""
+
+
+def guest(name, options, tests=("default",), rows=(), limit=1800, each=300):
+    """Run the tests in a guest. Returns the folder of results, the status and what lab/vm said."""
+    folder = os.path.join(BUILD, "check", name)
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(os.path.join(BUILD, "selftests", "pagesize"), folder,
+                    ignore=shutil.ignore_patterns("x-*", ".how"))
+    with open(os.path.join(folder, "job"), "w") as f:
+        f.write(JOB.replace("export TIMEOUT", f"export TIMEOUT={each}"))
+    os.chmod(os.path.join(folder, "job"), 0o755)
+    # The guest's tests run as other users too.
+    os.chmod(folder, 0o755)
+    said = os.path.join(folder, "vm.log")
+    with open(said, "w") as f:
+        status, _ = run([os.path.join(LAB, "vm"), "run", *options, "--share", folder, "--timeout", str(limit),
+                         "--log", os.path.join(folder, "console.log"),
+                         "--", "/mnt/job", " ".join(tests), " ".join(rows)], output=f)
+    with open(said, errors="replace") as f:
+        return os.path.join(folder, "results"), status, f.read()
+
+
+def judge_guest(counts, what, result, tests=("default",), rows=(), expected=None):
+    """Count what a guest did; expected: {size: names that must pass}."""
+    results, status, said = result
+    counts.check(f"{what}: guest", status == 0,
+                 said.splitlines()[-25:] + [f"lab/vm: status {status}"])
+    listed = open(os.path.join(BUILD, "selftests", "pagesize", "tests")).read().split()
+    passed = {}
+    for size in tests:
+        under = "" if size == "default" else f" under {size}"
+        try:
+            with open(os.path.join(results, f"tests-{size}"), errors="replace") as f:
+                found = {test.name: test for test in parse_tests(f.read())}
+        except FileNotFoundError:
+            found = {}
+        for name in listed:
+            if size != "default" and name.startswith("errno_matrix"):
+                continue
+            test = found.get(name) or Test(name)
+            problems = test.problems()
+            failed = test.count("fail") or int(bool(problems))
+            counts.add(f"{what}: {name}{under}", test.count("pass"), failed, test.count("skip"), problems[:60],
+                       note=f" ({test.seconds} s)")
+            if size == "default":
+                passed[name] = test.results
+    for size in rows:
+        judge_rows(counts, what, size, os.path.join(results, f"rows-{size}"))
+    for size, names in (expected or {}).items():
+        wanted = [(test, name, re.sub(r"^pages\.default\.", f"pages.{size}.", name)) for test, name in names]
+        missing = [f"{test} {here} passes on {ORACLES[size]} as {name}, here: "
+                   f"{passed.get(test, {}).get(here, 'not run')}"
+                   for test, name, here in wanted if passed.get(test, {}).get(here) != "pass"]
+        counts.check(f"{what}: {len(wanted)} results of {ORACLES[size]} under {size}", not missing, missing)
+
+
+def judge_rows(counts, what, size, path):
+    golden = os.path.join(GOLDEN, f"errno-{size}.txt")
+    if not os.path.exists(golden):
+        counts.check(f"{what}: rows under {size}", False, [f"no {golden}"])
+        return
+    if not os.path.exists(path) or not complete(path):
+        counts.check(f"{what}: rows under {size}", False, [f"{path} is missing or was cut short"])
+        return
+    want, have = read_rows(golden), read_rows(path)
+    known = read_differences().get(size, {})
+    wrong = compare_rows(want, have, known)
+    counts.rows += len(want)
+    details = wrong[:SHOWN]
+    if len(wrong) > SHOWN:
+        details.append(f"and {len(wrong) - SHOWN} more: compare {path} with {golden}")
+    counts.check(f"{what}: {len(want)} rows under {size} against {ORACLES[size]}", not wrong, details,
+                 note=f" ({len(known)} known differences)" if known else "")
+
+
+def golden_results(size):
+    """The tests that passed on the oracle: [(program, name)]."""
+    names, path = [], os.path.join(GOLDEN, f"selftests-{size}.txt")
+    if not os.path.exists(path):
+        raise Failure(f"no {path}; make it by 'lab/check-full golden --update --sizes {size}'")
+    with open(path) as f:
+        for line in f:
+            if not line.startswith("#") and line.strip():
+                names.append(tuple(line.split()))
+    return names
+
+
+def header(kernel, command, what):
+    return (f"# {what}\n"
+            f"# Made by lab/check-full --update, from kernel {kernel}: \n"
+            f"#   {command}\n").replace(": \n", ":\n")
+
+
+def make_golden(counts, folder, sizes=("4k", "16k", "64k")):
+    """Ask the oracles anew; write their answers to a folder."""
+    os.makedirs(folder, exist_ok=True)
+    for size in sizes:
+        kernel = ORACLES[size]
+        result = guest(f"golden-{size}", ["--kernel", kernel], rows=("native",))
+        results, status, said = result
+        if not counts.check(f"{kernel}: guest", status == 0, said.splitlines()[-25:]):
+            continue
+        rows = os.path.join(results, "rows-native")
+        if not counts.check(f"{kernel}: rows", os.path.exists(rows) and complete(rows), [f"see {rows}"]):
+            continue
+        with open(rows) as f:
+            text = f.read()
+        with open(os.path.join(folder, f"errno-{size}.txt"), "w") as f:
+            f.write(header(kernel, f"lab/vm run --kernel {kernel} --share build/selftests/pagesize -- "
+                                   "/mnt/errno_matrix",
+                           f"What memory mapping calls answer to a process with {size} pages.") + text)
+        with open(os.path.join(results, "tests-default"), errors="replace") as f:
+            tests = parse_tests(f.read())
+        names = []
+        for test in tests:
+            problems = test.problems()
+            counts.add(f"{kernel}: {test.name}", test.count("pass"), test.count("fail") or int(bool(problems)),
+                       test.count("skip"), problems[:60])
+            names += [f"{test.name} {name}" for name, outcome in test.results.items()
+                      if outcome == "pass" and name.startswith("pages.default.")]
+        with open(os.path.join(folder, f"selftests-{size}.txt"), "w") as f:
+            f.write(header(kernel, f"lab/vm run --kernel {kernel} --share build/selftests/pagesize -- /mnt/run",
+                           f"Tests that pass where all processes have {size} pages.") + "\n".join(names) + "\n")
+
+
+def compare_golden(counts, folder):
+    for name in sorted(os.listdir(folder)):
+        new, old = os.path.join(folder, name), os.path.join(GOLDEN, name)
+        before = open(old).read().splitlines() if os.path.exists(old) else []
+        after = open(new).read().splitlines()
+        diff = list(difflib.unified_diff(before, after, f"lab/golden/{name}", new, lineterm="", n=0))
+        counts.check(f"lab/golden/{name} is what the kernel says", not diff,
+                     diff[:SHOWN] + ["lab/check-full --update takes the new answers"])
+
+
+# --------------------------------------------------------------------------------
+# Tests of the lab itself
+
+def host_tests(counts):
+    folder = os.path.join(LAB, "tests")
+    for name in sorted(os.listdir(folder)):
+        path = os.path.join(folder, name)
+        if not name.endswith("-test") or not os.access(path, os.X_OK):
+            continue
+        started = time.monotonic()
+        log = os.path.join(BUILD, "check", f"{name}.log")
+        with open(log, "w") as f:
+            status, _ = run([path], output=f)
+        with open(log, errors="replace") as f:
+            lines = f.read().splitlines()
+        match = SUMMARY.match(lines[-1]) if lines else None
+        note = f" ({time.monotonic() - started:.0f} s)"
+        if not match:
+            counts.check(f"lab/tests/{name}", False, lines[-15:] + [f"no summary; status {status}, log {log}"])
+            continue
+        passed, failed, skipped = map(int, match.groups())
+        if status and not failed:
+            failed = 1
+        counts.add(f"lab/tests/{name}", passed, failed, skipped, lines[-40:] if failed else (), note)
+
+
+def main(function):
+    """Run a check; an interrupted one stops what it started."""
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    name = os.path.basename(sys.argv[0])
+    try:
+        return function()
+    except Failure as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted", file=sys.stderr)
+        return 130
