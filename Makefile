@@ -10,7 +10,7 @@ ifdef LINUX
 export LINUX
 endif
 
-.PHONY: help deps deps-all tree kernel run shell check check-full check-series lint \
+.PHONY: help deps deps-all tree base-tree kernel run shell check check-full check-series lint \
 	series clean
 
 help:
@@ -38,14 +38,18 @@ deps-all:
 tree: deps
 	@lab/series apply
 
-kernel: tree
+kernel: tree base-tree
 	@lab/kernel $(KERNEL)
+
+# build/base, for the kernels that are built from it
+base-tree:
+	@case "$(KERNEL)" in base*|oracle*) lab/base --quiet --tree >/dev/null;; esac
 
 run: tree
 	@lab/kernel 4k
 	@lab/run $(ARGS)
 
-shell: tree
+shell: tree base-tree
 	@lab/kernel $(KERNEL)
 	@lab/vm shell --kernel $(KERNEL) $(ARGS)
 
@@ -53,6 +57,7 @@ check: tree
 	@lab/check $(ARGS)
 
 check-full: deps-all tree
+	@lab/base --quiet --tree >/dev/null
 	@lab/check-full $(ARGS)
 
 check-series: deps-all tree

@@ -134,12 +134,10 @@ def rev_parse(name, directory):
 
 def is_repository(directory):
     """Whether the directory itself is a git repository or worktree."""
-    if not os.path.isdir(directory):
-        return False
-    if not os.path.lexists(os.path.join(directory, '.git')) \
-            and not os.path.isdir(os.path.join(directory, 'objects')):
-        return False
-    return git_ok('rev-parse', '--git-dir', directory=directory)
+    if os.path.lexists(os.path.join(directory, '.git')):
+        return True
+    return all(os.path.exists(os.path.join(directory, name))
+               for name in ('HEAD', 'objects', 'refs'))
 
 
 def git_path(directory, which):
