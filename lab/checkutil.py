@@ -315,6 +315,9 @@ def judge_guest(counts, what, result, tests=("default",), rows=(), expected=None
     for size in rows:
         judge_rows(counts, what, size, os.path.join(results, f"rows-{size}"))
     for size, names in (expected or {}).items():
+        if not names:
+            counts.add(f"{what}: results under {size}", skipped=1, details=[f"no golden results for {size}"])
+            continue
         wanted = [(test, name, re.sub(r"^pages\.default\.", f"pages.{size}.", name)) for test, name in names]
         missing = [f"{test} {here} passes on {ORACLES[size]} as {name}, here: "
                    f"{passed.get(test, {}).get(here, 'not run')}"
@@ -325,7 +328,8 @@ def judge_guest(counts, what, result, tests=("default",), rows=(), expected=None
 def judge_rows(counts, what, size, path):
     golden = os.path.join(GOLDEN, f"errno-{size}.txt")
     if not os.path.exists(golden):
-        counts.check(f"{what}: rows under {size}", False, [f"no {golden}"])
+        counts.add(f"{what}: rows under {size}", skipped=1,
+                   details=[f"no {golden}; make it by 'lab/check-full golden --update --sizes {size}'"])
         return
     if not os.path.exists(path) or not complete(path):
         counts.check(f"{what}: rows under {size}", False, [f"{path} is missing or was cut short"])
@@ -345,7 +349,7 @@ def golden_results(size):
     """The tests that passed on the oracle: [(program, name)]."""
     names, path = [], os.path.join(GOLDEN, f"selftests-{size}.txt")
     if not os.path.exists(path):
-        raise Failure(f"no {path}; make it by 'lab/check-full golden --update --sizes {size}'")
+        return []
     with open(path) as f:
         for line in f:
             if not line.startswith("#") and line.strip():

@@ -25,6 +25,8 @@
 DEFINE_STATIC_KEY_FALSE(process_page_size_key);
 
 static DEFINE_MUTEX(process_page_size_mutex);
+/* Set when the key has its value everywhere: its sites change one by one. */
+static bool process_page_size_ready;
 static int sysctl_process_page_size_strict __read_mostly;
 
 /*
@@ -77,11 +79,18 @@ static int process_page_size_enable(void)
 {
 	int ret = 0;
 
+	/* Pairs with the release below. */
+	if (smp_load_acquire(&process_page_size_ready))
+		return 0;
+
 	mutex_lock(&process_page_size_mutex);
-	if (!process_page_size_used()) {
+	if (!process_page_size_ready) {
 		ret = arch_process_page_size_enable();
-		if (!ret)
+		if (!ret) {
 			static_branch_enable(&process_page_size_key);
+			/* Nobody may have an order before all sites know. */
+			smp_store_release(&process_page_size_ready, true);
+		}
 	}
 	mutex_unlock(&process_page_size_mutex);
 	return ret;
@@ -101,7 +110,7 @@ int process_page_size_bprm_init(struct linux_binprm *bprm)
 {
 	unsigned int order = personality_page_order(current->personality);
 
-	if (order && !process_page_size_used()) {
+	if (order) {
 		int ret = process_page_size_enable();
 
 		if (ret)

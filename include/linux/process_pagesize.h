@@ -17,7 +17,6 @@
 #ifndef _LINUX_PROCESS_PAGESIZE_H
 #define _LINUX_PROCESS_PAGESIZE_H
 
-#include <linux/align.h>
 #include <linux/jump_label.h>
 #include <linux/mm_types.h>
 #include <asm/page.h>
@@ -139,7 +138,9 @@ static __always_inline unsigned long mm_page_mask(const struct mm_struct *mm)
 static __always_inline unsigned long mm_page_align(const struct mm_struct *mm,
 						   unsigned long x)
 {
-	return ALIGN(x, mm_page_size(mm));
+	const unsigned long mask = mm_page_size(mm) - 1;
+
+	return (x + mask) & ~mask;
 }
 
 /**
@@ -178,12 +179,12 @@ static __always_inline unsigned long mm_offset_in_page(const struct mm_struct *m
  * Context: Any.
  * Return: the count in process pages of @mm, rounded up.
  */
-static __always_inline unsigned long
-mm_kernel_pages_to_pages(const struct mm_struct *mm, unsigned long nr)
+static __always_inline u64
+mm_kernel_pages_to_pages(const struct mm_struct *mm, u64 nr)
 {
 	const unsigned int order = mm_page_order(mm);
 
-	return (nr >> order) + !!(nr & ((1UL << order) - 1));
+	return (nr >> order) + !!(nr & ((1U << order) - 1));
 }
 
 #endif /* _LINUX_PROCESS_PAGESIZE_H */

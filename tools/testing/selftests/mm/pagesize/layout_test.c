@@ -59,7 +59,7 @@ static void child_maps(int argc, char **argv)
 	 * one vDSO may serve all sizes up to 64K.
 	 */
 	CHECK(m.end <= vdso.start);
-	CHECK(vdso.start - m.start <= 8 * (P < SZ_64K ? SZ_64K : P));
+	CHECK(vdso.start - m.start <= 8 * SZ_64K);
 	CHECK(!memcmp((void *)vdso.start, ELFMAG, SELFMAG));
 
 	CHECK(!walk_mappings(misaligned, NULL));
