@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include <linux/futex.h>
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/shm.h>
@@ -57,6 +59,29 @@ static char *map_anon(size_t len, int flags)
 		    -1, 0);
 }
 
+/* Its interface is in kernel pages: refused where those are not the process's. */
+static void check_userfaultfd(char *p)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.range = { (unsigned long)p, page_size() },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	int fd = syscall(__NR_userfaultfd, O_CLOEXEC);
+
+	if (fd < 0) {
+		printf("# no userfaultfd: %s\n", strerror(errno));
+		return;
+	}
+	CHECK(!ioctl(fd, UFFDIO_API, &api));
+	if (page_size() == kernel_page_size())
+		CHECK(!ioctl(fd, UFFDIO_REGISTER, &reg));
+	else
+		CHECK(ioctl(fd, UFFDIO_REGISTER, &reg) == -1 &&
+		      errno == EOPNOTSUPP);
+	close(fd);
+}
+
 static void child_anon(int argc, char **argv)
 {
 	unsigned long P = page_size(), i;
@@ -66,6 +91,7 @@ static void child_anon(int argc, char **argv)
 
 	if (!CHECK(p != MAP_FAILED))
 		return;
+	check_userfaultfd(p);
 	CHECK(all_zero(p, 16 * P));
 	fill(p, 16 * P, 1);
 
@@ -206,6 +232,11 @@ static void child_mincore(int argc, char **argv)
 			CHECK(!mincore(p, nr * P - 1, vec));
 		}
 	}
+	/* A page of anonymous memory is in memory as soon as a byte of it is. */
+	p = map_anon(2 * P, MAP_PRIVATE);
+	p[2 * P - 1] = 1;
+	CHECK(!mincore(p, 2 * P, end - 2));
+	CHECK(!(end[-2] & 1) && (end[-1] & 1));
 	/* In the middle of one: the neighbours stay. */
 	vec = end - 64;
 	memset(vec, 0x5a, 64);

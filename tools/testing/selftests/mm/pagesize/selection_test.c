@@ -45,6 +45,27 @@ static unsigned long mapped_size(void)
 	return size;
 }
 
+/* Every mapping of this process consists of pages of @size, says smaps. */
+static bool smaps_say(unsigned long size)
+{
+	unsigned long kb, nr = 0;
+	char line[512];
+	bool ok = true;
+	FILE *f;
+
+	f = fopen("/proc/self/smaps", "r");
+	if (!f)
+		return false;
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "KernelPageSize: %lu kB", &kb) != 1)
+			continue;
+		ok &= kb * 1024 == size;
+		nr++;
+	}
+	fclose(f);
+	return ok && nr;
+}
+
 static bool size_is(unsigned long size)
 {
 	bool ok = true;
@@ -52,6 +73,7 @@ static bool size_is(unsigned long size)
 	ok &= CHECK(page_size() == size);
 	ok &= CHECK(sysconf(_SC_PAGESIZE) == (long)size);
 	ok &= CHECK(mapped_size() == size);
+	ok &= CHECK(smaps_say(size));
 	if (have_feature())
 		ok &= CHECK(status_page_size(0) == size);
 	return ok;
