@@ -18,6 +18,7 @@
 #include <linux/process_pagesize.h>
 #include <linux/ratelimit.h>
 #include <linux/sched.h>
+#include <linux/security.h>
 #include <linux/sysctl.h>
 #include <linux/vm_event_item.h>
 #include <linux/vmstat.h>
@@ -123,17 +124,20 @@ int process_page_size_bprm_init(struct linux_binprm *bprm)
 
 /*
  * Whether the segments can be mapped with pages of 1 << shift bytes: offset
- * and address are congruent, and no two segments share a page, for the second
- * would replace the first.
+ * and address are congruent, no two segments share a page, for the second
+ * would replace the first, and the first page of a file that cannot be moved
+ * does not reach below mmap_min_addr, unless the segment itself does.
  */
-static bool elf_fits(const struct elf64_phdr *phdr, int nr, unsigned int shift)
+static bool elf_fits(const struct elf64_hdr *ehdr,
+		     const struct elf64_phdr *phdr, unsigned int shift)
 {
 	const u64 mask = (1ULL << shift) - 1;
+	const bool fixed = ehdr->e_type == ET_EXEC;
 	bool first = true;
 	u64 last = 0;
 	int i;
 
-	for (i = 0; i < nr; i++) {
+	for (i = 0; i < ehdr->e_phnum; i++) {
 		if (phdr[i].p_type != PT_LOAD)
 			continue;
 		if (phdr[i].p_filesz &&
@@ -142,6 +146,9 @@ static bool elf_fits(const struct elf64_phdr *phdr, int nr, unsigned int shift)
 		/* An empty segment maps nothing. */
 		if (!phdr[i].p_memsz)
 			continue;
+		if (first && fixed && phdr[i].p_vaddr >= mmap_min_addr &&
+		    (phdr[i].p_vaddr & ~mask) < mmap_min_addr)
+			return false;
 		if (!first && phdr[i].p_vaddr >> shift <= last)
 			return false;
 		first = false;
@@ -154,8 +161,8 @@ static bool elf_fits(const struct elf64_phdr *phdr, int nr, unsigned int shift)
  * process_page_size_elf_fit - lower the page size to what an ELF file fits
  * @bprm: the execution under way
  * @file: the program or its interpreter; stays open until begin_new_exec()
+ * @ehdr: its header
  * @phdr: its program headers
- * @nr: their number
  *
  * Only the sizes that the architecture offers are tried, down to the kernel's,
  * which is left to the loader to judge.
@@ -163,12 +170,13 @@ static bool elf_fits(const struct elf64_phdr *phdr, int nr, unsigned int shift)
  * Context: Process context.
  */
 void process_page_size_elf_fit(struct linux_binprm *bprm, struct file *file,
-			       const struct elf64_phdr *phdr, int nr)
+			       const struct elf64_hdr *ehdr,
+			       const struct elf64_phdr *phdr)
 {
 	unsigned int order = bprm->page_order_max;
 
 	while (order && !(arch_process_page_size_supported(PAGE_SHIFT + order) &&
-			  elf_fits(phdr, nr, PAGE_SHIFT + order)))
+			  elf_fits(ehdr, phdr, PAGE_SHIFT + order)))
 		order--;
 	if (order == bprm->page_order_max)
 		return;

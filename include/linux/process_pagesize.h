@@ -21,6 +21,7 @@
 #include <linux/mm_types.h>
 #include <asm/page.h>
 
+struct elf64_hdr;
 struct elf64_phdr;
 struct file;
 struct linux_binprm;
@@ -32,7 +33,8 @@ DECLARE_STATIC_KEY_FALSE(process_page_size_key);
 int process_page_size_personality(unsigned int personality);
 int process_page_size_bprm_init(struct linux_binprm *bprm);
 void process_page_size_elf_fit(struct linux_binprm *bprm, struct file *file,
-			       const struct elf64_phdr *phdr, int nr);
+			       const struct elf64_hdr *ehdr,
+			       const struct elf64_phdr *phdr);
 int process_page_size_begin_exec(struct linux_binprm *bprm);
 
 /* What the architecture provides. */

@@ -17,6 +17,7 @@
 #include "pagesize.h"
 
 #define STRICT	"/proc/sys/vm/process_page_size_strict"
+#define MIN_ADDR	"/proc/sys/vm/mmap_min_addr"
 #define NOBODY	65534
 
 static const struct child children[] = { { } };
@@ -332,8 +333,9 @@ FIXTURE(segments) {
 	char *argv[2];
 };
 
-/* The second and third segment; the first has the code. */
+/* The second and third segment; the first, at text or TEXT, has the code. */
 FIXTURE_VARIANT(segments) {
+	unsigned long text;
 	struct segment seg[2];
 	unsigned long align;
 	int fits;
@@ -391,22 +393,51 @@ FIXTURE_VARIANT_ADD(segments, bss_only) {
 	.align = 0x10000, .fits = 16,
 };
 
+/* A larger page would begin at 0, below vm.mmap_min_addr. */
+FIXTURE_VARIANT_ADD(segments, at_4k) {
+	.text = 0x1000, .align = 0x1000, .fits = 12,
+};
+
+FIXTURE_VARIANT_ADD(segments, at_16k) {
+	.text = 0x4000, .align = 0x1000, .fits = 14,
+};
+
+FIXTURE_VARIANT_ADD(segments, at_64k) {
+	.text = 0x10000, .align = 0x1000, .fits = 16,
+};
+
+static unsigned long read_min_addr(void)
+{
+	unsigned long value = 0;
+	FILE *f;
+
+	f = fopen(MIN_ADDR, "r");
+	if (!f)
+		return 0;
+	if (fscanf(f, "%lu", &value) != 1)
+		value = 0;
+	fclose(f);
+	return value;
+}
+
 FIXTURE_SETUP(segments)
 {
+	const unsigned long text = variant->text ?: TEXT;
 	struct elf64_hdr ehdr = {
 		.e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64,
 			     ELFDATA2LSB, EV_CURRENT },
 		.e_type = ET_EXEC,
 		.e_machine = EM_AARCH64,
 		.e_version = EV_CURRENT,
-		.e_entry = TEXT + 0x200,
+		.e_entry = text + 0x200,
 		.e_phoff = sizeof(struct elf64_hdr),
 		.e_ehsize = sizeof(struct elf64_hdr),
 		.e_phentsize = sizeof(struct elf64_phdr),
 		.e_phnum = 1,
 	};
 	struct elf64_phdr phdr[3] = { {
-		.p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_vaddr = TEXT,
+		.p_type = PT_LOAD, .p_flags = PF_R | PF_X,
+		.p_offset = variant->text, .p_vaddr = text,
 		.p_filesz = 0x300, .p_memsz = 0x300, .p_align = variant->align,
 	} };
 	int fd, i;
@@ -429,7 +460,8 @@ FIXTURE_SETUP(segments)
 	ASSERT_EQ(0, ftruncate(fd, FILE_SIZE));
 	ASSERT_EQ(sizeof(ehdr), pwrite(fd, &ehdr, sizeof(ehdr), 0));
 	ASSERT_EQ(sizeof(phdr), pwrite(fd, phdr, sizeof(phdr), sizeof(ehdr)));
-	ASSERT_EQ(STUB_SIZE, pwrite(fd, stub, STUB_SIZE, 0x200));
+	ASSERT_EQ(STUB_SIZE, pwrite(fd, stub, STUB_SIZE,
+				    variant->text + 0x200));
 	ASSERT_EQ(0, fchmod(fd, 0755));
 	close(fd);
 }
@@ -445,6 +477,9 @@ TEST_F(segments, fit)
 
 	if (variant->fits < floor)
 		SKIP(return, "does not fit the kernel's page size");
+	if (variant->text &&
+	    (!read_min_addr() || read_min_addr() > variant->text))
+		SKIP(return, "vm.mmap_min_addr is 0 or above the program");
 	EXPECT_EQ(floor, run_program(DEFAULT_SIZE, self->path, self->argv));
 	if (read_strict() > 0)
 		SKIP(return, "strict mode is set");
