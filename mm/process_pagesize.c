@@ -17,6 +17,7 @@
 #include <linux/personality.h>
 #include <linux/process_pagesize.h>
 #include <linux/ratelimit.h>
+#include <linux/rmap.h>
 #include <linux/sched.h>
 #include <linux/security.h>
 #include <linux/sysctl.h>
@@ -24,6 +25,9 @@
 #include <linux/vmstat.h>
 
 DEFINE_STATIC_KEY_FALSE(process_page_size_key);
+
+/* The first page of a block of zeroes, from the first use on. */
+unsigned long process_zero_pfn __read_mostly;
 
 static DEFINE_MUTEX(process_page_size_mutex);
 /* Set when the key has its value everywhere: its sites change one by one. */
@@ -73,6 +77,26 @@ int process_page_size_personality(unsigned int personality)
 }
 
 /*
+ * Absent memory is read from here, so that a process page of it is one block,
+ * too. The tags are cleared because the architecture takes it that a page of
+ * zeroes has none.
+ */
+static int process_zero_alloc(void)
+{
+	const unsigned int order = PROCESS_PAGE_SHIFT_MAX - PAGE_SHIFT;
+	struct page *page;
+
+	if (process_zero_pfn)
+		return 0;
+	page = alloc_pages(GFP_KERNEL | __GFP_ZERO | __GFP_ZEROTAGS, order);
+	if (!page)
+		return -ENOMEM;
+	split_page(page, order);
+	process_zero_pfn = page_to_pfn(page);
+	return 0;
+}
+
+/*
  * On first use, get ready all that processes with larger pages need: what can
  * fail fails here, where execve() can still return.
  */
@@ -86,7 +110,9 @@ static int process_page_size_enable(void)
 
 	mutex_lock(&process_page_size_mutex);
 	if (!process_page_size_ready) {
-		ret = arch_process_page_size_enable();
+		ret = process_zero_alloc();
+		if (!ret)
+			ret = arch_process_page_size_enable();
 		if (!ret) {
 			static_branch_enable(&process_page_size_key);
 			/* Nobody may have an order before all sites know. */
@@ -220,6 +246,9 @@ int process_page_size_begin_exec(struct linux_binprm *bprm)
 	if (order)
 		count_vm_event(PROCESS_PAGE_EXEC);
 	mm->page_order = order;
+	/* What the arguments were put in may now be split, too. */
+	if (bprm->vma->anon_vma)
+		WRITE_ONCE(bprm->vma->anon_vma->page_order, order);
 	return 0;
 }
 

@@ -28,7 +28,11 @@ struct linux_binprm;
 
 #ifdef CONFIG_PROCESS_PAGE_SIZE
 
+/* The largest process page that an architecture may offer. */
+#define PROCESS_PAGE_SHIFT_MAX	16
+
 DECLARE_STATIC_KEY_FALSE(process_page_size_key);
+extern unsigned long process_zero_pfn;
 
 int process_page_size_personality(unsigned int personality);
 int process_page_size_bprm_init(struct linux_binprm *bprm);
@@ -53,6 +57,20 @@ static __always_inline bool process_page_size_used(void)
 }
 
 /**
+ * is_process_zero_pfn - whether a page is of the zeroes for process pages
+ * @pfn: its frame number
+ *
+ * Context: Any.
+ * Return: true if @pfn is in the block that absent memory is read from.
+ */
+static __always_inline bool is_process_zero_pfn(unsigned long pfn)
+{
+	return process_page_size_used() &&
+	       pfn - process_zero_pfn <
+	       1UL << (PROCESS_PAGE_SHIFT_MAX - PAGE_SHIFT);
+}
+
+/**
  * mm_page_order - the process page of @mm as an order of kernel pages
  * @mm: the mm that is operated on
  *
@@ -67,6 +85,11 @@ static __always_inline unsigned int mm_page_order(const struct mm_struct *mm)
 #else /* CONFIG_PROCESS_PAGE_SIZE */
 
 static __always_inline bool process_page_size_used(void)
+{
+	return false;
+}
+
+static __always_inline bool is_process_zero_pfn(unsigned long pfn)
 {
 	return false;
 }

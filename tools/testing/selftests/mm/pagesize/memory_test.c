@@ -21,44 +21,6 @@
 
 #include "pagesize_fixture.h"
 
-/* A different word every 512 bytes. */
-static void fill(char *p, size_t len, unsigned long seed)
-{
-	size_t off;
-
-	for (off = 0; off < len; off += 512)
-		*(unsigned long *)(p + off) = seed + off;
-}
-
-static bool filled(const char *p, size_t len, unsigned long seed)
-{
-	size_t off;
-
-	for (off = 0; off < len; off += 512) {
-		if (*(unsigned long *)(p + off) == seed + off)
-			continue;
-		printf("# at %#lx: %#lx\n", off, *(unsigned long *)(p + off));
-		return false;
-	}
-	return true;
-}
-
-static bool all_zero(const char *p, size_t len)
-{
-	size_t off;
-
-	for (off = 0; off < len; off++)
-		if (p[off])
-			return false;
-	return true;
-}
-
-static char *map_anon(size_t len, int flags)
-{
-	return mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | flags,
-		    -1, 0);
-}
-
 /* Its interface is in kernel pages: refused where those are not the process's. */
 static void check_userfaultfd(char *p)
 {
@@ -143,12 +105,6 @@ static void child_remap(int argc, char **argv)
 	CHECK(all_zero(p + 2 * P, 6 * P));
 }
 
-static int temp_file(const char *dir, char *path, size_t size)
-{
-	snprintf(path, size, "%s/pagesize.XXXXXX", dir);
-	return mkostemp(path, O_CLOEXEC);
-}
-
 static void file_rows(int fd)
 {
 	unsigned long P = page_size();
@@ -183,7 +139,6 @@ static void child_files(int argc, char **argv)
 	const char *const dirs[] = {
 		"/tmp", "/dev/shm", getenv("TMPDIR") ?: "/var/tmp",
 	};
-	char path[64];
 	size_t i;
 	int fd;
 
@@ -192,12 +147,11 @@ static void child_files(int argc, char **argv)
 	file_rows(fd);
 	close(fd);
 	for (i = 0; i < ARRAY_SIZE(dirs); i++) {
-		fd = temp_file(dirs[i], path, sizeof(path));
+		fd = temp_file(dirs[i]);
 		if (fd < 0) {
 			printf("# no files in %s\n", dirs[i]);
 			continue;
 		}
-		unlink(path);
 		file_rows(fd);
 		close(fd);
 	}

@@ -89,6 +89,33 @@ bool walk_mappings(bool (*fn)(const struct mapping *m, void *arg), void *arg);
 bool mapping_named(const char *name, struct mapping *found);
 bool mapping_at(const void *addr, struct mapping *found);
 
+/* Write a different word every 512 bytes; are they there? Is all zero? */
+void fill(char *p, size_t len, unsigned long seed);
+bool filled(const char *p, size_t len, unsigned long seed);
+bool all_zero(const char *p, size_t len);
+
+/* New memory for reading and writing, private if @flags say nothing else. */
+char *map_anon(size_t len, int flags);
+
+/* A new file in @dir (NULL: where the files of tests go) without a name. */
+int temp_file(const char *dir);
+
+/* Load from @p, or store what is there: the signal that this gets, or 0. */
+int load_signal(const void *p);
+int store_signal(void *p);
+
+/* The value in kB of line @name of smaps for the mapping at @addr. */
+long smaps_kb(const void *addr, const char *name);
+
+/* The value of line @name of /proc/self/status. */
+long status_kb(const char *name);
+
+/* Page faults of this process without I/O, until now. */
+long minor_faults(void);
+
+/* Forget what is clean in the page cache; false if that is not allowed. */
+bool drop_page_cache(void);
+
 void check_failed(const char *file, int line, const char *what);
 int child_failures(void);
 int child_main(const struct child *children, int argc, char **argv);

@@ -2,10 +2,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "pagesize.h"
@@ -227,6 +231,153 @@ bool mapping_at(const void *addr, struct mapping *found)
 	struct search search = { .addr = addr, .found = found };
 
 	return walk_mappings(matches, &search);
+}
+
+void fill(char *p, size_t len, unsigned long seed)
+{
+	size_t off;
+
+	for (off = 0; off < len; off += 512)
+		*(unsigned long *)(p + off) = seed + off;
+}
+
+bool filled(const char *p, size_t len, unsigned long seed)
+{
+	size_t off;
+
+	for (off = 0; off < len; off += 512) {
+		if (*(unsigned long *)(p + off) == seed + off)
+			continue;
+		printf("# at %#lx: %#lx\n", off, *(unsigned long *)(p + off));
+		return false;
+	}
+	return true;
+}
+
+bool all_zero(const char *p, size_t len)
+{
+	size_t off;
+
+	for (off = 0; off < len; off++) {
+		if (!p[off])
+			continue;
+		printf("# at %#lx: %#x\n", off, p[off]);
+		return false;
+	}
+	return true;
+}
+
+char *map_anon(size_t len, int flags)
+{
+	if (!(flags & MAP_SHARED))
+		flags |= MAP_PRIVATE;
+	return mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | flags,
+		    -1, 0);
+}
+
+int temp_file(const char *dir)
+{
+	char path[4096];
+	int fd;
+
+	if (!dir)
+		dir = getenv("PAGES_DIR") ?: getenv("TMPDIR") ?: "/tmp";
+	snprintf(path, sizeof(path), "%s/pagesize.XXXXXX", dir);
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd >= 0)
+		unlink(path);
+	return fd;
+}
+
+static sigjmp_buf after_fault;
+
+static void on_fault(int sig)
+{
+	siglongjmp(after_fault, sig);
+}
+
+static int access_signal(char *p, bool store)
+{
+	static const int signals[] = { SIGBUS, SIGSEGV };
+	struct sigaction old[2], new = { .sa_handler = on_fault };
+	size_t i;
+	int sig;
+
+	for (i = 0; i < ARRAY_SIZE(signals); i++)
+		sigaction(signals[i], &new, &old[i]);
+	sig = sigsetjmp(after_fault, 1);
+	if (!sig) {
+		char c = __atomic_load_n(p, __ATOMIC_RELAXED);
+
+		if (store)
+			__atomic_store_n(p, c, __ATOMIC_RELAXED);
+	}
+	for (i = 0; i < ARRAY_SIZE(signals); i++)
+		sigaction(signals[i], &old[i], NULL);
+	return sig;
+}
+
+int load_signal(const void *p)
+{
+	return access_signal((char *)p, false);
+}
+
+int store_signal(void *p)
+{
+	return access_signal(p, true);
+}
+
+static long find_kb(const char *path, unsigned long addr, const char *name)
+{
+	unsigned long start, end;
+	char line[512], perms[8];
+	bool here = !addr;
+	long kb = -1;
+	size_t len = strlen(name);
+	FILE *f;
+
+	f = fopen(path, "r");
+	if (!f)
+		return -1;
+	while (kb < 0 && fgets(line, sizeof(line), f)) {
+		if (addr && sscanf(line, "%lx-%lx %7s", &start, &end,
+				   perms) == 3)
+			here = addr >= start && addr < end;
+		else if (here && !strncmp(line, name, len) && line[len] == ':')
+			kb = strtol(line + len + 1, NULL, 10);
+	}
+	fclose(f);
+	return kb;
+}
+
+long smaps_kb(const void *addr, const char *name)
+{
+	return find_kb("/proc/self/smaps", (unsigned long)addr, name);
+}
+
+long status_kb(const char *name)
+{
+	return find_kb("/proc/self/status", 0, name);
+}
+
+long minor_faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_minflt;
+}
+
+bool drop_page_cache(void)
+{
+	int fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
+	bool done;
+
+	if (fd < 0)
+		return false;
+	done = write(fd, "1", 1) == 1;
+	close(fd);
+	return done;
 }
 
 void check_failed(const char *file, int line, const char *what)

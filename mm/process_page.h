@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Memory in whole process pages: what the rest of mm calls.
+ */
+#ifndef __MM_PROCESS_PAGE_H
+#define __MM_PROCESS_PAGE_H
+
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/process_page.h>
+
+#ifdef CONFIG_PROCESS_PAGE_SIZE
+
+vm_fault_t process_page_fault(struct vm_fault *vmf);
+vm_fault_t process_page_map_zero(struct vm_fault *vmf);
+vm_fault_t process_page_copy(struct vm_fault *vmf);
+vm_fault_t process_page_cow_fault(struct vm_fault *vmf);
+struct folio *process_page_alloc(struct vm_fault *vmf, bool zero);
+struct folio *process_page_fork_alloc(struct vm_area_struct *vma, pmd_t *pmd,
+				      unsigned long addr);
+int process_page_copy_present(struct vm_area_struct *dst_vma,
+			      struct vm_area_struct *src_vma, pte_t *dst_pte,
+			      pte_t *src_pte, pte_t pte, unsigned long addr,
+			      struct folio **prealloc);
+bool process_page_mappable(const struct vm_fault *vmf,
+			   const struct folio *folio, pgoff_t pgoff);
+bool __process_page_unchanged(const struct vm_fault *vmf);
+bool process_page_set_access_flags(struct vm_fault *vmf, pte_t entry);
+
+unsigned int process_page_shmem_order(const struct vm_area_struct *vma,
+				      struct address_space *mapping,
+				      pgoff_t index);
+bool process_page_allow_tail(struct address_space *mapping);
+
+/* Defined in khugepaged.c */
+int collapse_file_process_page(struct mm_struct *mm, struct file *file,
+			       pgoff_t start, unsigned int order);
+
+/* Defined in memory.c */
+vm_fault_t process_page_handle_pte_fault(struct vm_fault *vmf);
+vm_fault_t process_page_do_fault(struct vm_fault *vmf);
+
+/**
+ * vmf_page_order - the order of what a fault has to map at least
+ * @vmf: the fault under way
+ *
+ * Context: Any.
+ * Return: the order of the process page, or 0 for a kernel page.
+ */
+static __always_inline unsigned int vmf_page_order(const struct vm_fault *vmf)
+{
+	return process_page_size_used() ? vmf->page_order : 0;
+}
+
+/**
+ * mapping_page_order - the largest process page that a file is mapped with
+ * @mapping: the page cache of the file
+ *
+ * New folios had better be of that order: a hint, not a limit.
+ *
+ * Context: Any.
+ * Return: the order, or 0 if none has mapped it or it has no large folios.
+ */
+static __always_inline unsigned int
+mapping_page_order(const struct address_space *mapping)
+{
+	unsigned long bits;
+
+	if (!process_page_size_used())
+		return 0;
+	bits = (READ_ONCE(mapping->flags) >> AS_PROCESS_PAGE) &
+	       (BIT(AS_PROCESS_PAGE_BITS) - 1);
+	if (!bits || fls(bits) > mapping_max_folio_order(mapping))
+		return 0;
+	return fls(bits);
+}
+
+#else /* CONFIG_PROCESS_PAGE_SIZE */
+
+static inline unsigned int
+mapping_page_order(const struct address_space *mapping)
+{
+	return 0;
+}
+
+static inline unsigned int
+process_page_shmem_order(const struct vm_area_struct *vma,
+			 struct address_space *mapping, pgoff_t index)
+{
+	return 0;
+}
+
+static inline unsigned int vmf_page_order(const struct vm_fault *vmf)
+{
+	return 0;
+}
+
+/* Never called: vmf_page_order() is 0. */
+vm_fault_t process_page_fault(struct vm_fault *vmf);
+vm_fault_t process_page_map_zero(struct vm_fault *vmf);
+vm_fault_t process_page_copy(struct vm_fault *vmf);
+vm_fault_t process_page_cow_fault(struct vm_fault *vmf);
+struct folio *process_page_alloc(struct vm_fault *vmf, bool zero);
+struct folio *process_page_fork_alloc(struct vm_area_struct *vma, pmd_t *pmd,
+				      unsigned long addr);
+int process_page_copy_present(struct vm_area_struct *dst_vma,
+			      struct vm_area_struct *src_vma, pte_t *dst_pte,
+			      pte_t *src_pte, pte_t pte, unsigned long addr,
+			      struct folio **prealloc);
+bool process_page_mappable(const struct vm_fault *vmf,
+			   const struct folio *folio, pgoff_t pgoff);
+bool __process_page_unchanged(const struct vm_fault *vmf);
+bool process_page_set_access_flags(struct vm_fault *vmf, pte_t entry);
+
+#endif /* CONFIG_PROCESS_PAGE_SIZE */
+
+/**
+ * vmf_nr_pages - the number of kernel pages that a fault has to map at least
+ * @vmf: the fault under way
+ *
+ * Context: Any.
+ * Return: the kernel pages of the process page, or 1 for a kernel page alone.
+ */
+static __always_inline unsigned int vmf_nr_pages(const struct vm_fault *vmf)
+{
+	return 1U << vmf_page_order(vmf);
+}
+
+/**
+ * process_page_unchanged - whether a whole process page is still so
+ * @vmf: the fault under way; its first PTE equals vmf->orig_pte
+ *
+ * Context: Under the page table lock.
+ * Return: true if the other PTEs of the process page map its other kernel
+ * pages in the same way, and for a kernel page alone.
+ */
+static __always_inline bool process_page_unchanged(const struct vm_fault *vmf)
+{
+	return !vmf_page_order(vmf) || __process_page_unchanged(vmf);
+}
+
+/**
+ * process_page_orders - the folio orders that an anonymous fault may take
+ * @vmf: the fault under way
+ * @orders: the orders above 0 that the policy for huge pages allows, a bit each
+ *
+ * Policy does not apply to the process page, nor is less than it allowed.
+ *
+ * Context: Any.
+ * Return: the orders, a bit each.
+ */
+static __always_inline unsigned long
+process_page_orders(const struct vm_fault *vmf, unsigned long orders)
+{
+	const unsigned int order = vmf_page_order(vmf);
+
+	return order ? (orders | BIT(order)) & ~(BIT(order) - 1) : orders;
+}
+
+#endif /* __MM_PROCESS_PAGE_H */

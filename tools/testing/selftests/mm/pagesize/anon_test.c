@@ -1,0 +1,846 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Anonymous memory in process pages: faults, copy on write, and what system
+ * calls do to parts of a mapping. Then what other processes do to it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <linux/futex.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+#include "pagesize_fixture.h"
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL	102
+#define MADV_GUARD_REMOVE	103
+#endif
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ	22
+#define MADV_POPULATE_WRITE	23
+#endif
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP	4
+#endif
+
+#define SZ_2M			0x200000UL
+
+/* Faults beside those that are counted: of the stack, of libc's data. */
+#define OTHER_FAULTS		4
+
+/* Nothing larger than a process page where faults and memory are counted. */
+static char *map_plain(size_t len, int flags)
+{
+	char *p;
+
+	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+	p = map_anon(len, flags);
+	CHECK(p != MAP_FAILED);
+	return p;
+}
+
+static bool about(long have, long want)
+{
+	if (have >= want && have <= want + OTHER_FAULTS)
+		return true;
+	printf("# %ld, not %ld\n", have, want);
+	return false;
+}
+
+/* The exit status of a child process that @fn(@arg) says is right. */
+static bool in_child(bool (*fn)(void *arg), void *arg)
+{
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		bool ok = fn(arg);
+
+		fflush(stdout);
+		_exit(!ok);
+	}
+	return waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+static bool load_faults(void *p)
+{
+	return load_signal(p) == SIGSEGV;
+}
+
+static bool page_is_zero(void *p)
+{
+	return all_zero(p, page_size());
+}
+
+/* The first access to a process page is one fault and one process page. */
+static void child_first_touch(int argc, char **argv)
+{
+	unsigned long P = page_size(), i, n = 64;
+	long before;
+	char *p;
+
+	/* At its first byte, at its last one, somewhere. */
+	for (i = 0; i < 3; i++) {
+		unsigned long at = i == 0 ? 0 : i == 1 ? P - 1 : P / 2 + 8, j;
+
+		p = map_plain(n * P, 0);
+		before = minor_faults();
+		for (j = 0; j < n; j++)
+			p[j * P + at] = 1;
+		CHECK(about(minor_faults() - before, n));
+		CHECK(smaps_kb(p, "Rss") == n * P / 1024);
+		CHECK(smaps_kb(p, "Anonymous") == n * P / 1024);
+		/* The rest of it is there already. */
+		before = minor_faults();
+		memset(p, 2, n * P);
+		CHECK(about(minor_faults() - before, 0));
+		CHECK(!munmap(p, n * P));
+	}
+	/* A system call that stores is a first access too. */
+	p = map_plain(2 * P, 0);
+	i = open("/dev/zero", O_RDONLY);
+	before = minor_faults();
+	CHECK(read(i, p + P - 8, 16) == 16);
+	CHECK(about(minor_faults() - before, 2));
+	CHECK(smaps_kb(p, "Rss") == 2 * P / 1024);
+	close(i);
+}
+
+static bool write_zero_page(void *arg)
+{
+	unsigned long P = page_size();
+	char *p = arg;
+
+	p[P / 2] = 3;
+	p[P / 2] = 0;
+	return all_zero(p, P);
+}
+
+/* What was only read costs no memory, and is copied as zeroes. */
+static void child_sparse(int argc, char **argv)
+{
+	unsigned long P = page_size(), len = 256UL << 20, off, n = 64;
+	char *p = map_plain(len, MAP_NORESERVE);
+	bool zero = true;
+	long before;
+
+	before = minor_faults();
+	for (off = 0; off < len; off += P)
+		zero &= !p[off + off / P * 512 % P];
+	CHECK(zero);
+	CHECK(about(minor_faults() - before, len / P));
+	CHECK(smaps_kb(p, "Rss") == 0);
+	/* All of each page is mapped, and it is zero. */
+	before = minor_faults();
+	CHECK(all_zero(p, n * P));
+	CHECK(about(minor_faults() - before, 0));
+
+	CHECK(in_child(write_zero_page, p));
+	for (off = 0; off < n * P; off += P)
+		p[off + off / P * 512 % P] = 1;
+	CHECK(smaps_kb(p, "Rss") == n * P / 1024);
+	for (off = 0; off < n * P; off += P) {
+		p[off + off / P * 512 % P] = 0;
+		if (!CHECK(all_zero(p + off, P)))
+			break;
+	}
+	CHECK(all_zero(p + n * P, n * P));
+	CHECK(smaps_kb(p, "Rss") == n * P / 1024);
+	/* A system call writes over a page that was read. */
+	CHECK(pread(open("/proc/self/exe", O_RDONLY), p + n * P + P / 2, 4,
+		    0) == 4);
+	CHECK(!memcmp(p + n * P + P / 2, "\177ELF", 4));
+	CHECK(all_zero(p + n * P, P / 2));
+	CHECK(all_zero(p + n * P + P / 2 + 4, P / 2 - 4));
+}
+
+/*
+ * Parent, child and grandchild write each half of a process page. There is a
+ * process page for each order in which the six events can happen.
+ */
+#define ACTORS			3
+#define EVENTS			(2 * ACTORS)
+#define ORDERS			720
+
+static struct cow {
+	char *mem;
+	unsigned char event[ORDERS][EVENTS];
+	int to[ACTORS][2], from[2];
+} cow;
+
+static void add_orders(unsigned int *nr, unsigned char *event, int depth)
+{
+	int i, j;
+
+	if (depth == EVENTS) {
+		memcpy(cow.event[(*nr)++], event, EVENTS);
+		return;
+	}
+	for (i = 0; i < EVENTS; i++) {
+		for (j = 0; j < depth && event[j] != i; j++)
+			;
+		if (j < depth)
+			continue;
+		event[depth] = i;
+		add_orders(nr, event, depth + 1);
+	}
+}
+
+/* The part of @actor in step @step of all orders; is its memory right then? */
+static bool cow_act(int actor, int step)
+{
+	unsigned long half = page_size() / 2, seed = (actor + 2UL) << 32;
+	unsigned int order, event, when[EVENTS], i;
+	bool ok = true;
+	char *p;
+
+	for (order = 0; order < ORDERS; order++) {
+		for (i = 0; i < EVENTS; i++)
+			when[cow.event[order][i]] = i;
+		event = cow.event[order][step];
+		p = cow.mem + order * 2 * half;
+		if (event / 2 == actor)
+			fill(p + event % 2 * half, half, seed);
+		for (i = 0; i < 2; i++, p += half)
+			ok &= filled(p, half, when[actor * 2 + i] <= step ?
+				     seed : 1 + p - cow.mem);
+	}
+	return ok;
+}
+
+static void cow_actor(int actor)
+{
+	pid_t pid = 0;
+	int status;
+	char c;
+
+	if (actor + 1 < ACTORS) {
+		pid = fork();
+		if (!pid)
+			cow_actor(actor + 1);
+	}
+	if (!actor)
+		return;
+	while (read(cow.to[actor][0], &c, 1) == 1 && c < EVENTS) {
+		c = cow_act(actor, c);
+		fflush(stdout);
+		if (write(cow.from[1], &c, 1) != 1)
+			break;
+	}
+	/* Now what is written need not be copied. */
+	if (pid > 0 && (waitpid(pid, &status, 0) != pid || status))
+		_exit(1);
+	fill(cow.mem, ORDERS * page_size(), actor);
+	_exit(!filled(cow.mem, ORDERS * page_size(), actor));
+}
+
+static void child_cow_orders(int argc, char **argv)
+{
+	unsigned long P = page_size();
+	unsigned char event[EVENTS];
+	int step, actor, status;
+	unsigned int nr = 0;
+	char c;
+
+	add_orders(&nr, event, 0);
+	CHECK(nr == ORDERS);
+	cow.mem = map_plain(ORDERS * P, 0);
+	fill(cow.mem, ORDERS * P, 1);
+	CHECK(!pipe(cow.from));
+	for (actor = 1; actor < ACTORS; actor++)
+		CHECK(!pipe2(cow.to[actor], O_CLOEXEC));
+	cow_actor(0);
+	for (step = 0; step < EVENTS; step++) {
+		c = step;
+		for (actor = 1; actor < ACTORS; actor++)
+			CHECK(write(cow.to[actor][1], &c, 1) == 1);
+		CHECK(cow_act(0, step));
+		for (actor = 1; actor < ACTORS; actor++)
+			CHECK(read(cow.from[0], &c, 1) == 1 && c);
+	}
+	/* One leaves after the other; the rest go on writing. */
+	c = EVENTS;
+	for (actor = ACTORS - 1; actor > 0; actor--)
+		CHECK(write(cow.to[actor][1], &c, 1) == 1);
+	CHECK(wait(&status) > 0 && status == 0);
+	for (nr = 0; nr < 2 * ORDERS; nr++)
+		if (!CHECK(filled(cow.mem + nr * P / 2, P / 2, 2UL << 32)))
+			break;
+}
+
+static bool nothing(void *arg)
+{
+	return true;
+}
+
+/* Once the child is gone, its parent writes in place. */
+static void child_reuse(int argc, char **argv)
+{
+	unsigned long P = page_size(), n = 32, i;
+	char *p = map_plain(n * P, 0);
+	long before;
+
+	fill(p, n * P, 4);
+	CHECK(in_child(nothing, NULL));
+	before = minor_faults();
+	for (i = 0; i < n; i++)
+		*(unsigned long *)(p + i * P + P / 2) = 4 + i * P + P / 2;
+	CHECK(about(minor_faults() - before, n));
+	CHECK(filled(p, n * P, 4));
+	/* The other half of it is writable as well. */
+	before = minor_faults();
+	fill(p, n * P, 5);
+	CHECK(about(minor_faults() - before, 0));
+	CHECK(smaps_kb(p, "Rss") == n * P / 1024);
+	CHECK(smaps_kb(p, "Private_Dirty") == n * P / 1024);
+}
+
+static void child_madvise(int argc, char **argv)
+{
+	unsigned long P = page_size(), n = 8, i;
+	static const int keeps[] = { MADV_COLD, MADV_PAGEOUT, MADV_WILLNEED };
+	char *p = map_plain(n * P, 0);
+	long before;
+
+	fill(p, n * P, 6);
+	for (i = 0; i < ARRAY_SIZE(keeps); i++) {
+		CHECK(!madvise(p + 2 * P, 3 * P, keeps[i]));
+		CHECK(filled(p, n * P, 6));
+		CHECK(!madvise(p + (i + 2) * P, P, keeps[i]));
+		fill(p, n * P, 6);
+	}
+	CHECK(!madvise(p + 2 * P, 2 * P, MADV_DONTNEED));
+	CHECK(filled(p, 2 * P, 6));
+	CHECK(smaps_kb(p, "Rss") == (n - 2) * P / 1024);
+	CHECK(all_zero(p + 2 * P, 2 * P));
+	CHECK(filled(p + 4 * P, 4 * P, 6 + 4 * P));
+
+	/* What may be freed is there as a whole or gone as a whole. */
+	fill(p, n * P, 6);
+	CHECK(!madvise(p + P, 3 * P, MADV_FREE));
+	fill(p + P + P / 2, 512, 6 + P + P / 2);
+	for (i = 2; i < 4; i++)
+		CHECK(*(long *)(p + i * P) ?
+		      filled(p + i * P, P, 6 + i * P) : all_zero(p + i * P, P));
+	CHECK(*(long *)(p + P) ? filled(p + P, P, 6 + P) :
+	      all_zero(p + P, P / 2));
+	CHECK(*(long *)(p + P + P / 2) == 6 + P + P / 2);
+	CHECK(filled(p, P, 6));
+	CHECK(filled(p + 4 * P, 4 * P, 6 + 4 * P));
+
+	CHECK(!madvise(p + 3 * P, P, MADV_WIPEONFORK));
+	fill(p, n * P, 7);
+	CHECK(in_child(page_is_zero, p + 3 * P));
+	CHECK(!madvise(p + 5 * P, P, MADV_DONTFORK));
+	CHECK(in_child(load_faults, p + 5 * P));
+	CHECK(!in_child(load_faults, p + 4 * P));
+	CHECK(!in_child(load_faults, p + 6 * P));
+	CHECK(filled(p, n * P, 7));
+	CHECK(!munmap(p, n * P));
+
+	/* Populated: no faults, however it is used. */
+	p = map_plain(n * P, 0);
+	CHECK(!madvise(p + 2 * P, 3 * P, MADV_POPULATE_WRITE));
+	CHECK(smaps_kb(p, "Rss") == 3 * P / 1024);
+	before = minor_faults();
+	fill(p + 2 * P, 3 * P, 8);
+	CHECK(about(minor_faults() - before, 0));
+	CHECK(!madvise(p, n * P, MADV_POPULATE_READ));
+	CHECK(smaps_kb(p, "Rss") == 3 * P / 1024);
+	before = minor_faults();
+	CHECK(all_zero(p, 2 * P));
+	CHECK(all_zero(p + 5 * P, 3 * P));
+	CHECK(about(minor_faults() - before, 0));
+	CHECK(filled(p + 2 * P, 3 * P, 8));
+}
+
+static void child_guard(int argc, char **argv)
+{
+	unsigned long P = page_size(), n = 8, i;
+	char *p = map_plain(n * P, 0);
+
+	fill(p, n * P, 9);
+	if (madvise(p + 2 * P, 2 * P, MADV_GUARD_INSTALL))
+		child_skip("no guard regions");
+	for (i = 0; i < n * P; i += SZ_4K)
+		if (!CHECK(load_signal(p + i) ==
+			   (i >= 2 * P && i < 4 * P ? SIGSEGV : 0)))
+			break;
+	CHECK(store_signal(p + 4 * P - 1) == SIGSEGV);
+	CHECK(in_child(load_faults, p + 3 * P));
+	CHECK(!madvise(p, n * P, MADV_DONTNEED));
+	CHECK(load_signal(p + 3 * P) == SIGSEGV);
+	CHECK(!madvise(p + 3 * P, P, MADV_GUARD_REMOVE));
+	CHECK(all_zero(p + 3 * P, P));
+	CHECK(load_signal(p + 3 * P - 1) == SIGSEGV);
+	CHECK(!madvise(p, n * P, MADV_GUARD_REMOVE));
+	CHECK(all_zero(p, n * P));
+}
+
+static void child_mprotect(int argc, char **argv)
+{
+	unsigned long P = page_size(), n = 8, i;
+	char *p = map_plain(n * P, 0);
+	long before;
+
+	fill(p, n * P, 10);
+	for (i = 0; i < 2; i++) {
+		CHECK(!mprotect(p + P, 3 * P, PROT_READ));
+		CHECK(!mprotect(p + 2 * P, P, PROT_NONE));
+		CHECK(store_signal(p + P - 1) == 0);
+		CHECK(store_signal(p + P) == SIGSEGV);
+		CHECK(load_signal(p + 2 * P - 1) == 0);
+		CHECK(load_signal(p + 2 * P) == SIGSEGV);
+		CHECK(load_signal(p + 3 * P - 1) == SIGSEGV);
+		CHECK(load_signal(p + 3 * P) == 0);
+		CHECK(store_signal(p + 4 * P - 1) == SIGSEGV);
+		CHECK(store_signal(p + 4 * P) == 0);
+		/* Again, with pages that are shared after fork(). */
+		CHECK(in_child(load_faults, p + 2 * P));
+		CHECK(!mprotect(p, n * P, PROT_READ | PROT_WRITE));
+		CHECK(filled(p, n * P, 10));
+		fill(p, n * P, 10);
+	}
+	/* Untouched before and while it is read-only. */
+	CHECK(!munmap(p, n * P));
+	p = map_plain(n * P, 0);
+	CHECK(!mprotect(p, n * P, PROT_READ));
+	CHECK(all_zero(p, 4 * P));
+	CHECK(!mprotect(p, n * P, PROT_READ | PROT_WRITE));
+	before = minor_faults();
+	fill(p, n * P, 11);
+	CHECK(about(minor_faults() - before, n));
+	CHECK(filled(p, n * P, 11));
+}
+
+/* A place of @len bytes at a multiple of 2M. */
+static char *place(size_t len)
+{
+	char *p, *q;
+
+	p = mmap(NULL, len + SZ_2M, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS |
+		 MAP_NORESERVE, -1, 0);
+	q = (char *)(((unsigned long)p + SZ_2M - 1) & ~(SZ_2M - 1));
+	munmap(p, len + SZ_2M);
+	return q;
+}
+
+static char *map_at(char *p, size_t len)
+{
+	p = mmap(p, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS |
+		 MAP_FIXED, -1, 0);
+	CHECK(p != MAP_FAILED);
+	return p;
+}
+
+static bool moved_filled(void *arg)
+{
+	return filled(arg, 2 * SZ_2M, 12);
+}
+
+static void child_mremap(int argc, char **argv)
+{
+	unsigned long P = page_size(), len = 2 * SZ_2M, off, i;
+	/* As page tables, and page by page. */
+	const unsigned long shift[] = { 0, P };
+	char *p, *q;
+
+	for (i = 0; i < ARRAY_SIZE(shift); i++) {
+		p = map_at(place(len), len);
+		fill(p, len, 12);
+		q = place(len + SZ_2M) + shift[i];
+		CHECK(mremap(p, len, len, MREMAP_MAYMOVE | MREMAP_FIXED,
+			     q) == q);
+		CHECK(load_signal(p) == SIGSEGV);
+		CHECK(load_signal(p + len - 1) == SIGSEGV);
+		CHECK(filled(q, len, 12));
+		/* Shared with a child, and back. */
+		p = place(len);
+		CHECK(in_child(moved_filled, q));
+		CHECK(mremap(q, len, len, MREMAP_MAYMOVE | MREMAP_FIXED,
+			     p) == p);
+		CHECK(in_child(moved_filled, p));
+		for (off = 0; off < len; off += 3 * P)
+			fill(p + off + P / 2, 512, 12 + off + P / 2);
+		CHECK(filled(p, len, 12));
+		/* What stays behind is empty. */
+		q = mremap(p, len, len, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, 0);
+		CHECK(q != MAP_FAILED);
+		CHECK(filled(q, len, 12));
+		CHECK(all_zero(p, len));
+		fill(p, len, 13);
+		CHECK(filled(q, len, 12));
+		CHECK(filled(p, len, 13));
+		CHECK(!munmap(p, len));
+		CHECK(!munmap(q, len));
+	}
+
+	/* Only some pages are there. */
+	p = map_at(place(len), len);
+	for (off = 0; off < len; off += 3 * P)
+		fill(p + off, P, 14);
+	q = place(len);
+	CHECK(mremap(p, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, q) == q);
+	for (off = 0; off + 3 * P <= len; off += 3 * P)
+		if (!CHECK(filled(q + off, P, 14)) ||
+		    !CHECK(all_zero(q + off + P, P)))
+			break;
+	CHECK(!munmap(q, len));
+
+	/* Shrink, grow in place, grow and move, over another mapping. */
+	p = map_plain(64 * P, 0);
+	CHECK(!munmap(p + 8 * P, 56 * P));
+	fill(p, 8 * P, 15);
+	CHECK(mremap(p, 8 * P, 3 * P, 0) == p);
+	CHECK(load_signal(p + 3 * P) == SIGSEGV);
+	CHECK(mremap(p, 3 * P, 5 * P, 0) == p);
+	CHECK(filled(p, 3 * P, 15));
+	CHECK(all_zero(p + 3 * P, 2 * P));
+	fill(p, 5 * P, 15);
+	q = map_plain(64 * P, 0);
+	fill(q, 64 * P, 16);
+	CHECK(mremap(p, 5 * P, 7 * P, MREMAP_MAYMOVE | MREMAP_FIXED,
+		     q + P) == q + P);
+	CHECK(filled(q, P, 16));
+	CHECK(filled(q + P, 5 * P, 15));
+	CHECK(all_zero(q + 6 * P, 2 * P));
+	CHECK(filled(q + 8 * P, 56 * P, 16 + 8 * P));
+}
+
+/* Without the privilege to exceed limits. */
+static bool limited(void *arg)
+{
+	unsigned long P = page_size();
+	struct rlimit limit = { 4 * P, 4 * P };
+	char *p = arg;
+
+	CHECK(!setrlimit(RLIMIT_MEMLOCK, &limit));
+	CHECK(geteuid() || !setresuid(65534, 65534, 65534));
+	CHECK(mlock(p, 5 * P) == -1 && errno == ENOMEM);
+	CHECK(mlock(p, 4 * P + 1) == -1 && errno == ENOMEM);
+	CHECK(!mlock(p, 4 * P));
+	CHECK(mlock(p + 5 * P, 1) == -1 && errno == ENOMEM);
+	CHECK(!munlock(p + 1, 1));
+	CHECK(status_kb("VmLck") == 3 * P / 1024);
+	CHECK(!mlock(p + 5 * P + P / 2, 1));
+	CHECK(mmap(NULL, 1, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS |
+		   MAP_LOCKED, -1, 0) == MAP_FAILED && errno == EAGAIN);
+	return !child_failures();
+}
+
+static void child_mlock(int argc, char **argv)
+{
+	unsigned long P = page_size(), n = 16;
+	char *p = map_plain(n * P, 0);
+	long before;
+
+	CHECK(!mlock(p + 2 * P, 3 * P));
+	CHECK(status_kb("VmLck") == 3 * P / 1024);
+	CHECK(smaps_kb(p + 2 * P, "Rss") == 3 * P / 1024);
+	CHECK(smaps_kb(p + 2 * P, "Locked") == 3 * P / 1024);
+	CHECK(smaps_kb(p, "Rss") == 0);
+	before = minor_faults();
+	fill(p + 2 * P, 3 * P, 17);
+	CHECK(about(minor_faults() - before, 0));
+	CHECK(madvise(p + 3 * P, P, MADV_DONTNEED) == -1 && errno == EINVAL);
+	/* A byte of it is all of it. */
+	CHECK(!mlock(p + 8 * P + P / 2, 1));
+	CHECK(!mlock(p + 10 * P - 1, 2));
+	CHECK(status_kb("VmLck") == 6 * P / 1024);
+	CHECK(!munlock(p + 3 * P + 8, 8));
+	CHECK(status_kb("VmLck") == 5 * P / 1024);
+	CHECK(filled(p + 2 * P, 3 * P, 17));
+	CHECK(!syscall(__NR_mlock2, p + 12 * P, 2 * P, 1));
+	CHECK(smaps_kb(p + 12 * P, "Rss") == 0);
+	p[12 * P] = 1;
+	CHECK(smaps_kb(p + 12 * P, "Rss") == P / 1024);
+	CHECK(!munlock(p, n * P));
+	CHECK(status_kb("VmLck") == 0);
+	CHECK(in_child(limited, p));
+
+	if (mlockall(MCL_CURRENT | MCL_FUTURE))
+		return;
+	p = map_plain(n * P, 0);
+	before = minor_faults();
+	fill(p, n * P, 18);
+	CHECK(about(minor_faults() - before, 0));
+	CHECK(smaps_kb(p, "Locked") >= n * P / 1024);
+	CHECK(!munlockall());
+	CHECK(status_kb("VmLck") == 0);
+}
+
+#define MARK			0x5aUL
+
+static long peek(pid_t pid, char *p)
+{
+	errno = 0;
+	return ptrace(PTRACE_PEEKDATA, pid, p, NULL);
+}
+
+/* A writer that page protection does not stop: it gets a copy of the page. */
+static void poke_all(pid_t pid, int mem, char *p, size_t len)
+{
+	struct iovec local = { &len, 8 }, remote = { p, 8 };
+	char *copy = malloc(len), *now = malloc(len);
+	size_t off;
+	long old;
+
+	memcpy(copy, p, len);
+	CHECK(process_vm_writev(pid, &local, 1, &remote, 1, 0) == -1 &&
+	      errno == EFAULT);
+	for (off = 64; off < len; off += SZ_4K) {
+		old = peek(pid, p + off);
+		CHECK(!errno && !memcmp(&old, copy + off, 8));
+		old ^= MARK;
+		if (off & SZ_4K)
+			CHECK(pwrite(mem, &old, 8, (off_t)p + off) == 8);
+		else
+			CHECK(!ptrace(PTRACE_POKEDATA, pid, p + off, old));
+		*(long *)(copy + off) ^= MARK;
+	}
+	local = (struct iovec){ now, len };
+	remote = (struct iovec){ p, len };
+	CHECK(process_vm_readv(pid, &local, 1, &remote, 1, 0) == len);
+	CHECK(!memcmp(now, copy, len));
+	/* Only there. */
+	CHECK(memcmp(p, copy, len));
+	for (off = 64; off < len; off += SZ_4K) {
+		*(long *)(copy + off) ^= MARK;
+		CHECK(!ptrace(PTRACE_POKEDATA, pid, p + off,
+			      *(long *)(copy + off)));
+	}
+	CHECK(!memcmp(p, copy, len));
+	CHECK(process_vm_readv(pid, &local, 1, &remote, 1, 0) == len);
+	CHECK(!memcmp(now, copy, len));
+	free(copy);
+	free(now);
+}
+
+/* As a debugger does it: the child runs into it, this process does not. */
+static void breakpoint(pid_t pid, int *status)
+{
+#ifdef __aarch64__
+	char *p = (char *)getppid;
+	long old = peek(pid, p);
+
+	CHECK(!ptrace(PTRACE_POKEDATA, pid, p,
+		      (old & ~0xffffffffL) | 0xd4200000));
+	CHECK(!ptrace(PTRACE_CONT, pid, NULL, NULL));
+	CHECK(waitpid(pid, status, 0) == pid && WIFSTOPPED(*status) &&
+	      WSTOPSIG(*status) == SIGTRAP);
+	CHECK(getppid() > 0);
+	CHECK(!ptrace(PTRACE_POKEDATA, pid, p, old));
+#endif
+}
+
+static void child_ptrace(int argc, char **argv)
+{
+	unsigned long P = page_size();
+	int fd = temp_file(NULL), mem, status;
+	char *file, *none, *buf, path[64];
+	struct mapping text;
+	pid_t pid;
+
+	CHECK(mapping_at(getppid, &text));
+	buf = malloc(4 * P);
+	fill(buf, 4 * P, 19);
+	CHECK(pwrite(fd, buf, 4 * P, 0) == 4 * P);
+	file = mmap(NULL, 4 * P, PROT_READ, MAP_PRIVATE, fd, 0);
+	none = mmap(NULL, 4 * P, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(file != MAP_FAILED && none != MAP_FAILED);
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		raise(SIGSTOP);
+		_exit(!(getppid() > 0 && filled(file, 4 * P, 19)));
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && WIFSTOPPED(status));
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	mem = open(path, O_RDWR | O_CLOEXEC);
+	/* Where the file ends inside a process page, text does so too. */
+	poke_all(pid, mem, (char *)text.start, text.end - text.start);
+	poke_all(pid, mem, file, 4 * P);
+	poke_all(pid, mem, none, 4 * P);
+	breakpoint(pid, &status);
+	CHECK(!ptrace(PTRACE_CONT, pid, NULL, NULL));
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	memset(buf, 0, 4 * P);
+	CHECK(pread(fd, buf, 4 * P, 0) == 4 * P && filled(buf, 4 * P, 19));
+	CHECK(all_zero(none, 4 * P));
+	close(mem);
+	close(fd);
+	free(buf);
+}
+
+static long futex(void *word, int op, int value)
+{
+	return syscall(__NR_futex, word, op, value, NULL, NULL, 0);
+}
+
+struct waiter {
+	pthread_t thread;
+	uint32_t *word;
+	int op, woken;
+};
+
+static void *wait_on_word(void *arg)
+{
+	struct waiter *w = arg;
+
+	while (!__atomic_load_n(w->word, __ATOMIC_SEQ_CST))
+		futex(w->word, w->op, 0);
+	__atomic_store_n(&w->woken, 1, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+/* A waiter on each kernel page of @theirs is woken by that of @p, alone. */
+static void futexes(char *p, char *theirs, int private)
+{
+	unsigned long P = page_size(), n = P / SZ_4K, i, j;
+	struct waiter waiters[16] = { };
+
+	for (i = 0; i < n; i++) {
+		waiters[i].word = (uint32_t *)(theirs + i * SZ_4K + 128);
+		waiters[i].op = FUTEX_WAIT | private;
+		CHECK(!pthread_create(&waiters[i].thread, NULL, wait_on_word,
+				      &waiters[i]));
+	}
+	for (i = 0; i < n; i++) {
+		uint32_t *word = (uint32_t *)(p + i * SZ_4K + 128);
+		int tries = 0;
+
+		while (futex(word, FUTEX_WAKE | private, 1) != 1)
+			if (!CHECK(++tries < 5000) || usleep(1000))
+				break;
+		__atomic_store_n(word, 1, __ATOMIC_SEQ_CST);
+		futex(word, FUTEX_WAKE | private, 1);
+		CHECK(!pthread_join(waiters[i].thread, NULL));
+		for (j = i + 1; j < n; j++)
+			CHECK(!__atomic_load_n(&waiters[j].woken,
+					       __ATOMIC_SEQ_CST));
+	}
+}
+
+static void child_futex(int argc, char **argv)
+{
+	unsigned long P = page_size(), i;
+	char *p, *q, zero[512] = "";
+	int fd;
+
+	p = map_plain(P, 0);
+	futexes(p, p, FUTEX_PRIVATE_FLAG);
+	p = map_plain(P, 0);
+	futexes(p, p, 0);
+	p = map_plain(P, MAP_SHARED);
+	futexes(p, p, 0);
+	/* Two mappings of one file, whose pages came one by one. */
+	fd = syscall(__NR_memfd_create, "futex", 0);
+	CHECK(!ftruncate(fd, P));
+	for (i = 0; i < P; i += SZ_4K)
+		CHECK(pwrite(fd, zero, sizeof(zero), i) == sizeof(zero));
+	p = mmap(NULL, P, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	q = mmap(NULL, P, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	CHECK(p != MAP_FAILED && q != MAP_FAILED);
+	futexes(p, q, 0);
+	close(fd);
+	fd = temp_file(NULL);
+	CHECK(!ftruncate(fd, P));
+	p = mmap(NULL, P, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	q = mmap(NULL, P, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p != MAP_FAILED && q != MAP_FAILED)
+		futexes(p, q, 0);
+	/* The first access of all is the kernel's. */
+	p = mmap(NULL, P, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	for (i = 0; i < P; i += SZ_4K)
+		CHECK(futex(p + i, FUTEX_WAIT, 5) == -1 && errno == EAGAIN);
+	close(fd);
+}
+
+static const struct child children[] = {
+	{ "first-touch", child_first_touch },
+	{ "sparse", child_sparse },
+	{ "cow-orders", child_cow_orders },
+	{ "reuse", child_reuse },
+	{ "madvise", child_madvise },
+	{ "guard", child_guard },
+	{ "mprotect", child_mprotect },
+	{ "mremap", child_mremap },
+	{ "mlock", child_mlock },
+	{ "ptrace", child_ptrace },
+	{ "futex", child_futex },
+	{ }
+};
+
+TEST_F(pages, first_touch)
+{
+	EXPECT_CHILD("first-touch");
+}
+
+TEST_F(pages, sparse)
+{
+	EXPECT_CHILD("sparse");
+}
+
+TEST_F(pages, cow_orders)
+{
+	EXPECT_CHILD("cow-orders");
+}
+
+TEST_F(pages, reuse)
+{
+	EXPECT_CHILD("reuse");
+}
+
+TEST_F(pages, madvise)
+{
+	EXPECT_CHILD("madvise");
+}
+
+TEST_F(pages, guard)
+{
+	EXPECT_CHILD("guard");
+}
+
+TEST_F(pages, mprotect)
+{
+	EXPECT_CHILD("mprotect");
+}
+
+TEST_F(pages, mremap)
+{
+	EXPECT_CHILD("mremap");
+}
+
+TEST_F(pages, mlock)
+{
+	EXPECT_CHILD("mlock");
+}
+
+TEST_F(pages, ptrace)
+{
+	EXPECT_CHILD("ptrace");
+}
+
+TEST_F(pages, futex)
+{
+	EXPECT_CHILD("futex");
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 2 && !strcmp(argv[1], "--child"))
+		return child_main(children, argc - 2, argv + 2);
+	return test_harness_run(argc, argv);
+}

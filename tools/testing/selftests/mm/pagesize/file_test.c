@@ -1,0 +1,850 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Files in process pages: what mappings, system calls and the disk show of each
+ * other, and what happens at the end of a file that moves.
+ *
+ * The files are in PAGES_DIR, else in TMPDIR, else in /tmp.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/sendfile.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "pagesize_fixture.h"
+#include "uring.h"
+
+#define BTRFS_MAGIC		0x9123683e
+#define XFS_MAGIC		0x58465342
+
+static int new_file(size_t size)
+{
+	int fd = temp_file(NULL);
+
+	if (!CHECK(fd >= 0))
+		exit(child_failures());
+	CHECK(!ftruncate(fd, size));
+	return fd;
+}
+
+/* A file of @size bytes of fill(@seed). */
+static int filled_file(size_t size, unsigned long seed)
+{
+	size_t room = (size + SZ_64K) & ~(SZ_64K - 1);
+	char *buf = map_anon(room, 0);
+	int fd = new_file(0);
+
+	fill(buf, room, seed);
+	CHECK(pwrite(fd, buf, size, 0) == size);
+	munmap(buf, room);
+	return fd;
+}
+
+static char *map_file(int fd, size_t len, int flags, off_t off)
+{
+	char *p = mmap(NULL, len, PROT_READ | PROT_WRITE, flags, fd, off);
+
+	if (p != MAP_FAILED)
+		return p;
+	if (flags == MAP_SHARED && (errno == ENODEV || errno == EINVAL))
+		child_skip("no shared mappings of files here");
+	CHECK(p != MAP_FAILED);
+	exit(child_failures());
+}
+
+/* Bytes of a file that are not compared; see leaks(). */
+static unsigned long ignored, ignored_end;
+
+static bool same(const char *p, const char *q, size_t len)
+{
+	size_t off;
+
+	for (off = 0; off < len; off++) {
+		if (p[off] == q[off])
+			continue;
+		if (off >= ignored && off < ignored_end)
+			continue;
+		printf("# at %#lx: %#x, not %#x\n", off, p[off] & 0xff,
+		       q[off] & 0xff);
+		return false;
+	}
+	return true;
+}
+
+static int reopen(int fd, int flags)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, flags | O_CLOEXEC);
+}
+
+static bool reads_as(int fd, const char *want, size_t len)
+{
+	char *buf = map_anon(len, 0);
+	bool ok;
+
+	ok = pread(fd, buf, len, 0) == len && same(buf, want, len);
+	munmap(buf, len);
+	return ok;
+}
+
+/* Is @want what the page cache has, and then what the disk has? */
+static bool file_is(int fd, const char *want, size_t len)
+{
+	bool ok = reads_as(fd, want, len);
+	int direct;
+
+	if (!ok)
+		printf("# that is in the page cache\n");
+	CHECK(!fsync(fd));
+	direct = reopen(fd, O_RDONLY | O_DIRECT);
+	if (direct >= 0 && len % SZ_4K == 0 && !reads_as(direct, want, len)) {
+		printf("# that is on disk\n");
+		ok = false;
+	}
+	close(direct);
+	if (drop_page_cache() && !reads_as(fd, want, len)) {
+		printf("# that was read again\n");
+		ok = false;
+	}
+	return ok;
+}
+
+/* The first process page wholly behind the end of file is not there. */
+static void child_eof(int argc, char **argv)
+{
+	unsigned long P = page_size(), i, j, end, off;
+	const unsigned long sizes[] = {
+		1, 100, SZ_4K - 1, SZ_4K, SZ_4K + 1, P - 1, P, P + 1,
+		P + SZ_4K, 2 * P - SZ_4K, 2 * P - 8, 2 * P,
+	};
+	static const int flags[] = { MAP_PRIVATE, MAP_SHARED };
+	char *p;
+	int fd;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		end = (sizes[i] + P - 1) / P * P;
+		for (j = 0; j < ARRAY_SIZE(flags); j++) {
+			/* By reading first, and by storing first. */
+			fd = filled_file(sizes[i], 1);
+			p = map_file(fd, 4 * P, flags[j], 0);
+			CHECK(load_signal(p + end - 1) == 0);
+			CHECK(load_signal(p + end) == SIGBUS);
+			CHECK(store_signal(p + end) == SIGBUS);
+			CHECK(load_signal(p + 4 * P - 1) == SIGBUS);
+			CHECK(all_zero(p + sizes[i], end - sizes[i]));
+			for (off = 0; off + 8 <= sizes[i]; off += 512)
+				if (!CHECK(*(long *)(p + off) == 1 + off))
+					break;
+			munmap(p, 4 * P);
+			p = map_file(fd, 4 * P, flags[j], 0);
+			CHECK(store_signal(p + end) == SIGBUS);
+			CHECK(store_signal(p + end - 1) == 0);
+			p[end - 1] = 7;
+			CHECK(p[end - 1] == 7);
+			if (end - 1 > sizes[i])
+				CHECK(all_zero(p + sizes[i],
+					       end - 1 - sizes[i]));
+			munmap(p, 4 * P);
+			close(fd);
+		}
+	}
+	/* An empty one has none. */
+	fd = new_file(0);
+	p = map_file(fd, P, MAP_PRIVATE, 0);
+	CHECK(load_signal(p) == SIGBUS);
+	CHECK(store_signal(p + P - 1) == SIGBUS);
+}
+
+static void child_shared(int argc, char **argv)
+{
+	unsigned long P = page_size(), len = 4 * P, off;
+	int fd = filled_file(len, 2), i;
+	char *p, *q, *want = map_anon(len, 0);
+	unsigned long word;
+
+	p = map_file(fd, len, MAP_SHARED, 0);
+	q = map_file(fd, 2 * P, MAP_SHARED, P);
+	fill(want, len, 2);
+	CHECK(same(p, want, len));
+	/* Written, cleaned, written again; each through another window. */
+	for (i = 0; i < 3; i++) {
+		for (off = i * 512; off < len; off += SZ_4K) {
+			char *at = i & 1 && off >= P && off < 3 * P ?
+				   q + off - P : p + off;
+
+			*(long *)at = 100 + i + off;
+			*(long *)(want + off) = 100 + i + off;
+		}
+		CHECK(reads_as(fd, want, len));
+		CHECK(!msync(p, len, i == 1 ? MS_ASYNC : MS_SYNC));
+		CHECK(file_is(fd, want, len));
+		CHECK(same(p, want, len));
+		CHECK(same(q, want + P, 2 * P));
+	}
+	for (off = 1024; off < len; off += SZ_4K) {
+		word = off * 3;
+		CHECK(pwrite(fd, &word, 8, off) == 8);
+		*(long *)(want + off) = word;
+		CHECK(*(unsigned long *)(p + off) == word);
+	}
+	CHECK(!munmap(p, len));
+	CHECK(file_is(fd, want, len));
+	CHECK(same(q, want + P, 2 * P));
+	close(fd);
+
+	/* A byte in each page of a hole. */
+	fd = new_file(len);
+	memset(want, 0, len);
+	p = map_file(fd, len, MAP_SHARED, 0);
+	for (off = 0; off < len; off += P) {
+		want[off + P / 2] = 1;
+		CHECK(!p[off + P - 1]);
+		p[off + P / 2] = 1;
+	}
+	CHECK(file_is(fd, want, len));
+	CHECK(same(p, want, len));
+	close(fd);
+}
+
+static unsigned int magic(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) ? 0 : fs.f_type;
+}
+
+static bool large_folios(int fd)
+{
+	switch (magic(fd)) {
+	case EXT4_SUPER_MAGIC:
+	case XFS_MAGIC:
+	case BTRFS_MAGIC:
+	case TMPFS_MAGIC:
+		return true;
+	}
+	return false;
+}
+
+/* Pages of the file that came one by one, for a mapping that wants more. */
+static int small_pages(size_t len, unsigned long seed)
+{
+	int fd = filled_file(len, seed);
+	unsigned long off;
+	char c;
+
+	CHECK(!fsync(fd));
+	drop_page_cache();
+	posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+	for (off = len; off; off -= SZ_4K)
+		CHECK(pread(fd, &c, 1, off - SZ_4K) == 1);
+	return fd;
+}
+
+static void child_private(int argc, char **argv)
+{
+	unsigned long P = page_size(), len = 8 * P, off, word = 77;
+	char *p, *want = map_anon(len, 0);
+	int fd = small_pages(len, 3), status;
+	pid_t pid;
+
+	p = map_file(fd, len, MAP_PRIVATE, 0);
+	fill(want, len, 3);
+	CHECK(same(p, want, 2 * P));
+	/* In half of the pages, the first access is a store. */
+	for (off = 512; off < 4 * P; off += SZ_4K)
+		*(long *)(p + off) = *(long *)(want + off) = off;
+	CHECK(same(p, want, len));
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		memset(p + P + P / 2, 1, P);
+		_exit(!(same(p, want, P + P / 2) &&
+			same(p + 5 * P / 2, want + 5 * P / 2,
+			     len - 5 * P / 2)));
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	CHECK(same(p, want, len));
+	fill(want, len, 3);
+	CHECK(file_is(fd, want, len));
+
+	/* What is not written to shows the file. */
+	if (large_folios(fd)) {
+		CHECK(pwrite(fd, &word, 8, 6 * P + P / 2) == 8);
+		CHECK(*(unsigned long *)(p + 6 * P + P / 2) == word);
+	}
+	CHECK(!madvise(p, 4 * P, MADV_DONTNEED));
+	CHECK(same(p, want, 4 * P));
+	CHECK(!mprotect(p, len, PROT_READ | PROT_EXEC));
+	CHECK(same(p, want, 4 * P));
+	CHECK(store_signal(p) == SIGSEGV);
+	close(fd);
+}
+
+/* Small pages that are dirty, then stored to as process pages. */
+static void child_small(int argc, char **argv)
+{
+	unsigned long P = page_size(), len = 8 * P, off;
+	char *p, *q, *want = map_anon(len, 0);
+	int fd = small_pages(len, 4);
+
+	fill(want, len, 4);
+	for (off = 0; off < len; off += 2 * SZ_4K) {
+		*(long *)(want + off) = off;
+		CHECK(pwrite(fd, want + off, 8, off) == 8);
+	}
+	p = map_file(fd, len, MAP_SHARED, 0);
+	q = map_file(fd, len, MAP_PRIVATE, 0);
+	CHECK(same(q, want, 2 * P));
+	CHECK(same(p, want, len / 2));
+	for (off = 1024; off < len; off += SZ_4K)
+		*(long *)(p + off) = *(long *)(want + off) = off;
+	CHECK(same(p, want, len));
+	CHECK(same(q + 2 * P, want + 2 * P, len - 2 * P));
+	CHECK(file_is(fd, want, len));
+	CHECK(same(p, want, len));
+	close(fd);
+}
+
+static void child_truncate(int argc, char **argv)
+{
+	unsigned long P = page_size(), i;
+	const unsigned long sizes[] = { P + 100, P + P / 2, 2 * P - 1, P };
+	char *shared, *private, *want = map_anon(4 * P, 0);
+	int fd;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		unsigned long size = sizes[i], end = (size + P - 1) / P * P;
+
+		fd = filled_file(4 * P, 5);
+		shared = map_file(fd, 4 * P, MAP_SHARED, 0);
+		private = map_file(fd, 4 * P, MAP_PRIVATE, 0);
+		memset(want, 0, 4 * P);
+		fill(want, 4 * P, 5);
+		CHECK(same(shared, want, 4 * P));
+		fill(private, 4 * P, 6);
+		CHECK(!ftruncate(fd, size));
+		memset(want + size, 0, 4 * P - size);
+		CHECK(same(shared, want, end));
+		/* The copy stays up to the end of its process page. */
+		CHECK(filled(private, end, 6));
+		CHECK(load_signal(shared + end) == SIGBUS);
+		CHECK(load_signal(private + end) == SIGBUS);
+		CHECK(store_signal(private + 4 * P - 1) == SIGBUS);
+
+		CHECK(!ftruncate(fd, 4 * P));
+		CHECK(same(shared, want, 4 * P));
+		CHECK(filled(private, end, 6));
+		CHECK(all_zero(private + end, 4 * P - end));
+		CHECK(file_is(fd, want, 4 * P));
+		memset(shared, 7, 4 * P);
+		memset(want, 7, 4 * P);
+		CHECK(file_is(fd, want, 4 * P));
+
+		/* All of it, while mapped; then by name again. */
+		CHECK(!ftruncate(fd, 0));
+		CHECK(load_signal(shared) == SIGBUS);
+		CHECK(load_signal(private) == SIGBUS);
+		CHECK(!ftruncate(fd, 4 * P));
+		CHECK(all_zero(shared, 4 * P));
+		CHECK(all_zero(private, 4 * P));
+		munmap(shared, 4 * P);
+		munmap(private, 4 * P);
+		close(fd);
+	}
+}
+
+static void child_punch(int argc, char **argv)
+{
+	unsigned long P = page_size(), len = 8 * P, i;
+	const struct {
+		unsigned long off, len;
+	} holes[] = {
+		{ P, P },
+		{ 2 * P + 100, 1000 },
+		{ 3 * P - SZ_4K, 2 * SZ_4K },
+		{ 4 * P + P / 2, P },
+		{ 6 * P + SZ_4K - 512, P - SZ_4K + 1024 },
+	};
+	static const int modes[] = {
+		FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		FALLOC_FL_ZERO_RANGE,
+	};
+	char *shared, *private, *want = map_anon(len, 0);
+	bool done = false;
+	int fd, mode;
+
+	for (mode = 0; mode < ARRAY_SIZE(modes); mode++) {
+		fd = filled_file(len, 8);
+		shared = map_file(fd, len, MAP_SHARED, 0);
+		private = map_file(fd, len, MAP_PRIVATE, 0);
+		memset(want, 0, len);
+		fill(want, len, 8);
+		CHECK(same(shared, want, len));
+		shared[2 * P + 64] = 9;
+		want[2 * P + 64] = 9;
+		/* Copies, of which a part is in a hole. */
+		fill(private + 2 * P, P, 10);
+		fill(private + 4 * P, P, 10);
+		for (i = 0; i < ARRAY_SIZE(holes); i++) {
+			if (fallocate(fd, modes[mode], holes[i].off,
+				      holes[i].len))
+				break;
+			memset(want + holes[i].off, 0, holes[i].len);
+			if (!CHECK(same(shared, want, len)))
+				printf("# with mode %#x at %#lx\n", modes[mode],
+				       holes[i].off);
+			done = true;
+		}
+		if (i < ARRAY_SIZE(holes)) {
+			CHECK(!i && errno == EOPNOTSUPP);
+			close(fd);
+			continue;
+		}
+		CHECK(filled(private + 2 * P, P, 10));
+		CHECK(filled(private + 4 * P, P, 10));
+		CHECK(same(private, want, 2 * P));
+		CHECK(file_is(fd, want, len));
+		/* Into the holes again, by mappings that were there. */
+		for (i = 0; i < ARRAY_SIZE(holes); i++)
+			shared[holes[i].off] = 11 + i;
+		for (i = 0; i < ARRAY_SIZE(holes); i++)
+			want[holes[i].off] = 11 + i;
+		CHECK(same(shared, want, len));
+		CHECK(file_is(fd, want, len));
+		munmap(shared, len);
+		munmap(private, len);
+		close(fd);
+	}
+	if (!done)
+		child_skip("no holes in files here");
+}
+
+/* Ranges that go away or come in between, in units of the file system. */
+static void child_shift(int argc, char **argv)
+{
+	unsigned long P = page_size(), len = 8 * P, hole = SZ_4K;
+	char *shared, *want = map_anon(len, 0);
+	int fd = filled_file(len, 12);
+
+	shared = map_file(fd, len, MAP_SHARED, 0);
+	fill(want, len, 12);
+	CHECK(same(shared, want, len));
+	shared[2 * P + 9] = 13;
+	want[2 * P + 9] = 13;
+	if (fallocate(fd, FALLOC_FL_COLLAPSE_RANGE, P, hole))
+		child_skip("files cannot be shifted here");
+	memmove(want + P, want + P + hole, len - P - hole);
+	memset(want + len - hole, 0, hole);
+	CHECK(same(shared, want, len - hole));
+	CHECK(!fallocate(fd, FALLOC_FL_INSERT_RANGE, 3 * P, hole));
+	memmove(want + 3 * P + hole, want + 3 * P, len - 3 * P - hole);
+	memset(want + 3 * P, 0, hole);
+	CHECK(same(shared, want, len));
+	shared[3 * P + 9] = 14;
+	want[3 * P + 9] = 14;
+	CHECK(file_is(fd, want, len));
+	CHECK(same(shared, want, len));
+	close(fd);
+}
+
+/*
+ * Ways in which a file grows from @size bytes to @to: by nothing, or by @len
+ * bytes at @at, which are @data. 0, or -1 where the way does not exist.
+ */
+struct growth {
+	int fd;
+	unsigned long size, to, at, len;
+	char *data;
+};
+
+static int grow_ftruncate(struct growth *g)
+{
+	g->len = 0;
+	return ftruncate(g->fd, g->to);
+}
+
+static int grow_fallocate(struct growth *g)
+{
+	g->len = 0;
+	return fallocate(g->fd, 0, 0, g->to);
+}
+
+static int grow_write(struct growth *g)
+{
+	if (lseek(g->fd, g->at, SEEK_SET) < 0)
+		return -1;
+	return write(g->fd, g->data, g->len) == g->len ? 0 : -1;
+}
+
+static int grow_append(struct growth *g)
+{
+	int fd = reopen(g->fd, O_WRONLY | O_APPEND);
+	ssize_t ret = write(fd, g->data, g->len);
+
+	g->at = g->size;
+	close(fd);
+	return ret == g->len ? 0 : -1;
+}
+
+static int direct_write(struct growth *g, int flags)
+{
+	int fd = reopen(g->fd, O_WRONLY | O_DIRECT | flags);
+	ssize_t ret = pwrite(fd, g->data, g->len, g->at);
+
+	close(fd);
+	return ret == g->len ? 0 : -1;
+}
+
+static int grow_direct(struct growth *g)
+{
+	return direct_write(g, 0);
+}
+
+static int grow_direct_append(struct growth *g)
+{
+	g->at = g->size;
+	return direct_write(g, O_APPEND);
+}
+
+static int uring_write(struct growth *g, int fd)
+{
+	struct uring u;
+	int ret;
+
+	if (!uring_open(&u))
+		return -1;
+	uring_submit(&u, true, fd, g->data, g->len, g->at, -1);
+	ret = uring_wait(&u);
+	close(u.fd);
+	return ret == g->len ? 0 : -1;
+}
+
+static int grow_uring(struct growth *g)
+{
+	return uring_write(g, g->fd);
+}
+
+static int grow_uring_direct(struct growth *g)
+{
+	int fd = reopen(g->fd, O_WRONLY | O_DIRECT), ret;
+
+	ret = fd < 0 ? -1 : uring_write(g, fd);
+	close(fd);
+	return ret;
+}
+
+static int source(struct growth *g)
+{
+	int fd = new_file(0);
+
+	CHECK(pwrite(fd, g->data, g->len, 0) == g->len);
+	return fd;
+}
+
+static int grow_copy_range(struct growth *g)
+{
+	off_t from = 0, to = g->at;
+	int fd = source(g);
+	ssize_t ret;
+
+	ret = copy_file_range(fd, &from, g->fd, &to, g->len, 0);
+	close(fd);
+	return ret == g->len ? 0 : -1;
+}
+
+static int grow_clone_range(struct growth *g)
+{
+	struct file_clone_range range = {
+		.src_fd = source(g),
+		.src_length = g->len,
+		.dest_offset = g->at,
+	};
+	int ret = ioctl(g->fd, FICLONERANGE, &range);
+
+	close(range.src_fd);
+	return ret;
+}
+
+static int grow_sendfile(struct growth *g)
+{
+	int fd = source(g);
+	off_t from = 0;
+	ssize_t ret;
+
+	lseek(g->fd, g->at, SEEK_SET);
+	ret = sendfile(g->fd, fd, &from, g->len);
+	close(fd);
+	return ret == g->len ? 0 : -1;
+}
+
+struct way {
+	const char *name;
+	int (*fn)(struct growth *g);
+};
+
+static const struct way ways[] = {
+	{ "ftruncate", grow_ftruncate },
+	{ "fallocate", grow_fallocate },
+	{ "write", grow_write },
+	{ "append", grow_append },
+	{ "direct", grow_direct },
+	{ "direct_append", grow_direct_append },
+	{ "uring", grow_uring },
+	{ "uring_direct", grow_uring_direct },
+	{ "copy_range", grow_copy_range },
+	{ "clone_range", grow_clone_range },
+	{ "sendfile", grow_sendfile },
+};
+
+/*
+ * Does a kernel leave in the file what was stored behind its end, as long as
+ * this is in its own last page? That has nothing to do with process pages.
+ */
+static bool leaks(int fd, const struct way *way)
+{
+	bool direct = way->fn == grow_direct || way->fn == grow_uring_direct;
+
+	switch (magic(fd)) {
+	case EXT4_SUPER_MAGIC:
+		return direct;
+	case XFS_MAGIC:
+		return direct && kernel_page_size() > SZ_4K;
+	case MSDOS_SUPER_MAGIC:
+	case TMPFS_MAGIC:
+		return true;
+	}
+	return false;
+}
+
+/*
+ * A store behind the end of the file is not in the file when that grows; one
+ * after it has grown is, though the process page is writable all the time.
+ */
+static bool grow_one(const struct way *way, unsigned long size, bool clean)
+{
+	unsigned long P = page_size(), len = 4 * P;
+	struct growth g = {
+		.size = size, .to = len, .at = 3 * P, .len = P,
+		.fd = filled_file(size, 15), .data = map_anon(P, 0),
+	};
+	char *p = map_file(g.fd, len, MAP_SHARED, 0);
+	char *want = map_anon(len, 0);
+	unsigned long kernel = kernel_page_size();
+	int ret;
+
+	memset(g.data, 0x66, P);
+	fill(want, len, 15);
+	memset(want + size, 0, len - size);
+	CHECK(same(p, want, 2 * P));
+	memset(p + size, 0xee, 2 * P - size);
+	if (clean)
+		CHECK(!msync(p, 2 * P, MS_SYNC));
+	ret = way->fn(&g);
+	if (leaks(g.fd, way)) {
+		ignored = size;
+		ignored_end = (size + kernel - 1) / kernel * kernel;
+	}
+	if (!ret) {
+		memset(want + g.at, 0x66, g.len);
+		/* An append ends earlier. */
+		CHECK(!ftruncate(g.fd, len));
+		if (ignored_end && p[size] == (char)0xee)
+			printf("# %s: stale bytes in the kernel's last page\n",
+			       way->name);
+		CHECK(same(p, want, len));
+		CHECK(file_is(g.fd, want, len));
+		CHECK(same(p, want, len));
+		memset(p + size, 0x77, 512);
+		memset(want + size, 0x77, 512);
+		p[len - 1] = 0x78;
+		want[len - 1] = 0x78;
+		CHECK(file_is(g.fd, want, len));
+	}
+	ignored_end = 0;
+	munmap(p, 4 * P);
+	munmap(want, 4 * P);
+	munmap(g.data, P);
+	close(g.fd);
+	return !ret;
+}
+
+static void child_grow(int argc, char **argv)
+{
+	unsigned long P = page_size(), i, j, done = 0;
+	const unsigned long sizes[] = {
+		P + 100, P + 100, P + P / 2, 2 * P - 512,
+	};
+
+	for (i = 0; i < ARRAY_SIZE(ways); i++) {
+		int before = child_failures();
+
+		if (strcmp(ways[i].name, argv[2]))
+			continue;
+		for (j = 0; j < ARRAY_SIZE(sizes); j++) {
+			done += grow_one(&ways[i], sizes[j], j & 1);
+			if (child_failures() > before) {
+				printf("# that was from %#lx bytes%s\n",
+				       sizes[j], j & 1 ? ", clean" : "");
+				break;
+			}
+		}
+	}
+	if (!done)
+		child_skip("files do not grow this way here");
+}
+
+/* It grows while it is mapped, but was not stored to behind its end. */
+static void child_written_back(int argc, char **argv)
+{
+	unsigned long P = page_size(), len = 4 * P, off;
+	const unsigned long sizes[] = { 1, P / 2, P, P + 100, 2 * P - 8 };
+	char *p, *want = map_anon(len, 0);
+	size_t i;
+	int fd;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		fd = filled_file(sizes[i], 16);
+		p = map_file(fd, len, MAP_SHARED, 0);
+		fill(want, len, 16);
+		memset(want + sizes[i], 0, len - sizes[i]);
+		/* Writable now, as far as the file goes. */
+		p[0] = p[0];
+		p[sizes[i] - 1] = p[sizes[i] - 1];
+		CHECK(!ftruncate(fd, len));
+		for (off = 0; off < len; off += SZ_4K / 2) {
+			want[off + 40] = off >> 11 | 1;
+			p[off + 40] = want[off + 40];
+		}
+		CHECK(same(p, want, len));
+		CHECK(file_is(fd, want, len));
+		munmap(p, len);
+		close(fd);
+	}
+}
+
+static const struct child children[] = {
+	{ "eof", child_eof },
+	{ "shared", child_shared },
+	{ "private", child_private },
+	{ "small", child_small },
+	{ "truncate", child_truncate },
+	{ "punch", child_punch },
+	{ "shift", child_shift },
+	{ "grow", child_grow },
+	{ "written-back", child_written_back },
+	{ }
+};
+
+TEST_F(pages, eof)
+{
+	EXPECT_CHILD("eof");
+}
+
+TEST_F(pages, shared)
+{
+	EXPECT_CHILD("shared");
+}
+
+TEST_F(pages, private)
+{
+	EXPECT_CHILD("private");
+}
+
+TEST_F(pages, small)
+{
+	EXPECT_CHILD("small");
+}
+
+TEST_F(pages, truncate)
+{
+	EXPECT_CHILD("truncate");
+}
+
+TEST_F(pages, punch)
+{
+	EXPECT_CHILD("punch");
+}
+
+TEST_F(pages, shift)
+{
+	EXPECT_CHILD("shift");
+}
+
+TEST_F(pages, written_back)
+{
+	EXPECT_CHILD("written-back");
+}
+
+TEST_F(pages, grow_ftruncate)
+{
+	EXPECT_CHILD("grow", "ftruncate");
+}
+
+TEST_F(pages, grow_fallocate)
+{
+	EXPECT_CHILD("grow", "fallocate");
+}
+
+TEST_F(pages, grow_write)
+{
+	EXPECT_CHILD("grow", "write");
+}
+
+TEST_F(pages, grow_append)
+{
+	EXPECT_CHILD("grow", "append");
+}
+
+TEST_F(pages, grow_direct)
+{
+	EXPECT_CHILD("grow", "direct");
+}
+
+TEST_F(pages, grow_direct_append)
+{
+	EXPECT_CHILD("grow", "direct_append");
+}
+
+TEST_F(pages, grow_uring)
+{
+	EXPECT_CHILD("grow", "uring");
+}
+
+TEST_F(pages, grow_uring_direct)
+{
+	EXPECT_CHILD("grow", "uring_direct");
+}
+
+TEST_F(pages, grow_copy_range)
+{
+	EXPECT_CHILD("grow", "copy_range");
+}
+
+TEST_F(pages, grow_clone_range)
+{
+	EXPECT_CHILD("grow", "clone_range");
+}
+
+TEST_F(pages, grow_sendfile)
+{
+	EXPECT_CHILD("grow", "sendfile");
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 2 && !strcmp(argv[1], "--child"))
+		return child_main(children, argc - 2, argv + 2);
+	return test_harness_run(argc, argv);
+}
