@@ -10,8 +10,8 @@ ifdef LINUX
 export LINUX
 endif
 
-.PHONY: help deps deps-all tree base-tree kernel run shell check check-full check-series lint \
-	series clean
+.PHONY: help deps deps-all tree base-tree kernel run shell measure check check-full \
+	check-series lint series clean
 
 help:
 	@echo 'make run            boot the patched kernel, run real programs under 64k and 16k'
@@ -21,6 +21,7 @@ help:
 	@echo 'make tree           build/tree: the kernel, one commit per patch'
 	@echo 'make kernel         build a kernel; KERNEL=4k|16k|base|oracle|oracle16, +debug, +perf'
 	@echo 'make shell          a shell in a guest; KERNEL=, ARGS= as for lab/vm shell'
+	@echo 'make measure        page faults and memory: base, 4k, 64k and oracle in a table'
 	@echo 'make check-full     oracle, debug and 16K kernels, CPU models, long tests (hours)'
 	@echo 'make check-series   every patch on its own: build, boot, other configurations (hours)'
 	@echo 'make lint           checkpatch on every patch, syntax of the tools'
@@ -52,6 +53,10 @@ run: tree
 shell: tree base-tree
 	@lab/kernel $(KERNEL)
 	@lab/vm shell --kernel $(KERNEL) $(ARGS)
+
+measure: tree
+	@lab/base --quiet --tree >/dev/null
+	@lab/measure $(ARGS)
 
 check: tree
 	@lab/check $(ARGS)
