@@ -11,6 +11,7 @@
  */
 #include <linux/blkdev.h>
 #include <linux/dax.h>
+#include <linux/delay.h>
 #include <linux/delayacct.h>
 #include <linux/fs.h>
 #include <linux/highmem.h>
@@ -18,6 +19,7 @@
 #include <linux/jhash.h>
 #include <linux/leafops.h>
 #include <linux/memcontrol.h>
+#include <linux/mman.h>
 #include <linux/mm.h>
 #include <linux/mm_inline.h>
 #include <linux/mmu_notifier.h>
@@ -81,6 +83,20 @@ void process_page_demote(struct mm_struct *mm, unsigned long addr,
 	pr_debug_ratelimited("process page size: %s[%d]: demoted at %#lx: %s\n",
 			     current->comm, task_tgid_nr(current), addr,
 			     process_page_demotions[reason]);
+}
+
+/**
+ * process_page_promote - take back a demotion
+ * @mm: the mm
+ *
+ * The next mixed process page demotes it again.
+ *
+ * Context: Any.
+ */
+void process_page_promote(struct mm_struct *mm)
+{
+	WRITE_ONCE(mm->page_demoted, PROCESS_PAGE_NOT_DEMOTED);
+	count_vm_event(PROCESS_PAGE_PROMOTE);
 }
 
 /**
@@ -174,7 +190,8 @@ bool __process_page_unchanged(const struct vm_fault *vmf)
 {
 	return process_page_whole(vmf->vma, vmf->address, vmf->pte,
 				  vmf->orig_pte, vmf_page_order(vmf)) &&
-	       process_page_may_span_eof(vmf, vmf->pgoff);
+	       process_page_may_span_eof(vmf, vmf->pgoff) &&
+	       !process_page_grows(vmf);
 }
 
 /*
@@ -419,6 +436,18 @@ static bool process_page_may_copy(const struct vm_fault *vmf)
 	return S_ISREG(inode->i_mode) || S_ISBLK(inode->i_mode);
 }
 
+/*
+ * A copy that only takes the place of what the page cache has in pieces is memory
+ * that nobody promised for a mapping that cannot be written to. That matters where
+ * the kernel promises no more than it has.
+ */
+static bool process_page_may_bounce(const struct vm_fault *vmf)
+{
+	return process_page_may_copy(vmf) &&
+	       ((vmf->vma->vm_flags & VM_ACCOUNT) ||
+		sysctl_overcommit_memory != OVERCOMMIT_NEVER);
+}
+
 /* Give up the rests of file pages in a process page; they are in the cache. */
 static void process_page_zap(struct vm_fault *vmf)
 {
@@ -517,6 +546,54 @@ static void process_page_complete(struct file *file, pgoff_t index, pgoff_t end)
 }
 
 /*
+ * Put the folios of a process page together, once what is dirty has been
+ * written. There is often somebody who has a reference for just a moment: who
+ * ends writeback does while waking us up, and so do readers and the per-CPU
+ * lists of the LRU. Wait a little for them, and for a while where there is
+ * nothing to fall back on: behind the end of a file that is mapped shared.
+ */
+static int process_page_collapse(const struct vm_fault *vmf,
+				 struct mm_struct *mm, struct file *file,
+				 pgoff_t pgoff, bool shared, bool unlocked)
+{
+	struct address_space *mapping = file->f_mapping;
+	const unsigned int order = vmf_page_order(vmf);
+	const loff_t start = (loff_t)pgoff << PAGE_SHIFT;
+	const loff_t end = start + (PAGE_SIZE << order) - 1;
+	const pgoff_t real = pgoff + ((vmf->real_address - vmf->address) >>
+				      PAGE_SHIFT);
+	const bool shmem = shmem_mapping(mapping);
+	const unsigned long timeout = jiffies + HZ;
+	unsigned int tries;
+	bool behind;
+	int err;
+
+	for (tries = 0;; tries++) {
+		behind = shared && real >=
+			 DIV_ROUND_UP(i_size_read(mapping->host), PAGE_SIZE);
+		if (!shmem && (behind || (!tries &&
+					  !(vmf->flags & FAULT_FLAG_TRIED))) &&
+		    filemap_range_needs_writeback(mapping, start, end)) {
+			filemap_fdatawrite_range(mapping, start, end);
+			/* Errors are for fsync() to report, not for us to consume. */
+			filemap_fdatawait_range_keep_errors(mapping, start, end);
+		}
+		if (!shmem)
+			process_page_complete(file, pgoff,
+					      pgoff + (1UL << order));
+		lru_add_drain();
+		err = collapse_file_process_page(mm, file, pgoff, order);
+		if (err != -EAGAIN || fatal_signal_pending(current) ||
+		    (behind ? time_after(jiffies, timeout) : tries == 4))
+			return err;
+		if (!tries && unlocked)
+			lru_add_drain_all();
+		else
+			fsleep(100 << min(tries, 4U));
+	}
+}
+
+/*
  * The file is in the page cache in smaller folios: put what the process page
  * holds into one. Other processes do not notice, they may map any part of it.
  * With the lock dropped, if that may be: it can take a while. The fault is then
@@ -527,10 +604,10 @@ static vm_fault_t process_page_refold(struct vm_fault *vmf)
 	const unsigned int order = vmf_page_order(vmf);
 	struct vm_area_struct *vma = vmf->vma;
 	struct mm_struct *mm = vma->vm_mm;
+	const bool shared = vma->vm_flags & VM_SHARED;
 	const pgoff_t pgoff = vmf->pgoff;
 	struct address_space *mapping;
 	struct file *file, *fpin;
-	loff_t start, end;
 	int err;
 
 	if (vma_is_anonymous(vma) || !vma->vm_file || vma_is_dax(vma) ||
@@ -551,23 +628,7 @@ static vm_fault_t process_page_refold(struct vm_fault *vmf)
 	get_file(file);
 	fpin = maybe_unlock_mmap_for_io(vmf, NULL);
 
-	start = (loff_t)pgoff << PAGE_SHIFT;
-	end = start + (PAGE_SIZE << order) - 1;
-	if (!shmem_mapping(mapping) && !(vmf->flags & FAULT_FLAG_TRIED) &&
-	    filemap_range_needs_writeback(mapping, start, end)) {
-		filemap_fdatawrite_range(mapping, start, end);
-		/* Errors are for fsync() to report, not for us to consume. */
-		filemap_fdatawait_range_keep_errors(mapping, start, end);
-	}
-	if (!shmem_mapping(mapping))
-		process_page_complete(file, pgoff, pgoff + (1UL << order));
-	/* A folio in a per-CPU list has a reference too many. */
-	lru_add_drain();
-	err = collapse_file_process_page(mm, file, pgoff, order);
-	if (err && fpin) {
-		lru_add_drain_all();
-		err = collapse_file_process_page(mm, file, pgoff, order);
-	}
+	err = process_page_collapse(vmf, mm, file, pgoff, shared, fpin);
 	count_vm_event(err ? PROCESS_PAGE_REFOLD_FAIL : PROCESS_PAGE_REFOLD);
 
 	fput(file);
@@ -645,6 +706,9 @@ static vm_fault_t __process_page_fault(struct vm_fault *vmf)
 	vmf->page_order = mm_page_order(vma->vm_mm);
 	count_vm_event(PROCESS_PAGE_FAULT);
 	process_page_note_mapping(vmf);
+	ret = process_page_wait_grown(vmf);
+	if (ret)
+		return ret;
 
 	state = process_page_state(vmf, &busy);
 	if (state == PROCESS_PAGE_STALE) {
@@ -680,7 +744,7 @@ static vm_fault_t __process_page_fault(struct vm_fault *vmf)
 			return ret;
 		/* Cached in pieces, or by a file system that has no others. */
 		if (!(vmf->flags & FAULT_FLAG_WRITE) &&
-		    process_page_may_copy(vmf)) {
+		    process_page_may_bounce(vmf)) {
 			ret = process_page_cow_fault(vmf);
 			if (!(ret & VM_FAULT_FALLBACK)) {
 				count_vm_event(PROCESS_PAGE_BOUNCE);

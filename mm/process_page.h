@@ -9,8 +9,7 @@
 #include <linux/pagemap.h>
 #include <linux/process_page.h>
 
-#ifdef CONFIG_PROCESS_PAGE_SIZE
-
+/* Not called with the option off: vmf_page_order() is 0. */
 vm_fault_t process_page_fault(struct vm_fault *vmf);
 vm_fault_t process_page_map_zero(struct vm_fault *vmf);
 vm_fault_t process_page_copy(struct vm_fault *vmf);
@@ -26,11 +25,15 @@ bool process_page_mappable(const struct vm_fault *vmf,
 			   const struct folio *folio, pgoff_t pgoff);
 bool __process_page_unchanged(const struct vm_fault *vmf);
 bool process_page_set_access_flags(struct vm_fault *vmf, pte_t entry);
+bool process_page_grows(const struct vm_fault *vmf);
+
+#ifdef CONFIG_PROCESS_PAGE_SIZE
 
 unsigned int process_page_shmem_order(const struct vm_area_struct *vma,
 				      struct address_space *mapping,
 				      pgoff_t index);
 bool process_page_allow_tail(struct address_space *mapping);
+vm_fault_t process_page_wait_grown(struct vm_fault *vmf);
 
 /* Defined in khugepaged.c */
 int collapse_file_process_page(struct mm_struct *mm, struct file *file,
@@ -94,23 +97,6 @@ static inline unsigned int vmf_page_order(const struct vm_fault *vmf)
 {
 	return 0;
 }
-
-/* Never called: vmf_page_order() is 0. */
-vm_fault_t process_page_fault(struct vm_fault *vmf);
-vm_fault_t process_page_map_zero(struct vm_fault *vmf);
-vm_fault_t process_page_copy(struct vm_fault *vmf);
-vm_fault_t process_page_cow_fault(struct vm_fault *vmf);
-struct folio *process_page_alloc(struct vm_fault *vmf, bool zero);
-struct folio *process_page_fork_alloc(struct vm_area_struct *vma, pmd_t *pmd,
-				      unsigned long addr);
-int process_page_copy_present(struct vm_area_struct *dst_vma,
-			      struct vm_area_struct *src_vma, pte_t *dst_pte,
-			      pte_t *src_pte, pte_t pte, unsigned long addr,
-			      struct folio **prealloc);
-bool process_page_mappable(const struct vm_fault *vmf,
-			   const struct folio *folio, pgoff_t pgoff);
-bool __process_page_unchanged(const struct vm_fault *vmf);
-bool process_page_set_access_flags(struct vm_fault *vmf, pte_t entry);
 
 #endif /* CONFIG_PROCESS_PAGE_SIZE */
 

@@ -7,29 +7,44 @@
  * of the file. And the file system, which was asked for blocks up to the end
  * only, must be asked again before stores can reach what the file grows by.
  *
- * So whoever makes a file longer takes the process page away that the end was
- * in, clears what is behind the end before the file grows, and takes it away
- * once more after that. A store in between is concurrent with the growth, and
- * may be seen before or after it. Files that nobody has mapped in that way have
- * no AS_PROCESS_PAGE_TAIL in their mapping, and cost a test of a bit.
+ * So whoever makes a file longer takes the process page away that the end is
+ * in, and clears what is behind the end. Until the inode is no longer locked,
+ * nobody may store to that process page: write faults wait
+ * (AS_PROCESS_PAGE_GROWS). Otherwise a store in between were in a page that the
+ * file system has no blocks for, or would write that page over what direct I/O
+ * appends. Files that nobody has mapped in that way have no AS_PROCESS_PAGE_TAIL
+ * in their mapping, and cost a test of a bit.
+ *
+ * Who makes a file longer need not say when that is done, for there are many
+ * ways to fail: a write fault that finds the inode unlocked, and no direct I/O
+ * under way, takes the mark away.
+ * The wait is bounded, as what the writer waits for, the source of his data for
+ * instance, may depend on the process with the fault. For that case, the process
+ * page is taken away once more when the file has grown.
  *
  * It works for file systems on which a file grows only by the calls that are
  * hooked here: those of a disk, and shmem.
  */
+#include <linux/delay.h>
+#include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/process_page.h>
+#include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
 
+#include "internal.h"
 #include "process_page.h"
 
 /**
  * process_page_allow_tail - whether a file may be stored to behind its end
  * @mapping: the file
  *
- * From then on its growth takes notice. Without it, such stores are SIGBUS, and
- * what is in front of the end is mapped in kernel pages.
+ * From then on its growth takes notice; what is under way has not, so that the
+ * first store waits for that. Without it, such stores are SIGBUS, and what is in
+ * front of the end is mapped in kernel pages.
  *
  * Context: Any.
  * Return: true if it may.
@@ -41,8 +56,12 @@ bool process_page_allow_tail(struct address_space *mapping)
 	if (!shmem_mapping(mapping) &&
 	    !(inode->i_sb->s_type->fs_flags & FS_REQUIRES_DEV))
 		return false;
-	if (!test_bit(AS_PROCESS_PAGE_TAIL, &mapping->flags))
+	if (!test_bit(AS_PROCESS_PAGE_TAIL, &mapping->flags)) {
+		set_bit(AS_PROCESS_PAGE_GROWS, &mapping->flags);
+		/* Who grows and does not see the second must be waited for. */
+		smp_mb__after_atomic();
 		set_bit(AS_PROCESS_PAGE_TAIL, &mapping->flags);
+	}
 	return true;
 }
 
@@ -52,10 +71,11 @@ bool process_page_allow_tail(struct address_space *mapping)
  * @to: what its size will be, in bytes
  * @nowait: whether it is forbidden to wait
  *
- * Context: May sleep unless @nowait. No folio of the file is locked.
+ * Context: May sleep unless @nowait. Under the inode lock, exclusively; no folio
+ * of the file is locked.
  * Return: 0, or -EAGAIN if it would have to wait.
  */
-int __process_page_grow_begin(struct inode *inode, loff_t to, bool nowait)
+int __process_page_grow_begin(const struct inode *inode, loff_t to, bool nowait)
 {
 	struct address_space *mapping = inode->i_mapping;
 	const unsigned int order = mapping_page_order(mapping);
@@ -70,6 +90,9 @@ int __process_page_grow_begin(struct inode *inode, loff_t to, bool nowait)
 	if (nowait)
 		return -EAGAIN;
 
+	set_bit(AS_PROCESS_PAGE_GROWS, &mapping->flags);
+	/* Against process_page_grows(): it sees the mark, or we its folio. */
+	smp_mb__after_atomic();
 	unmap_mapping_pages(mapping, from >> PAGE_SHIFT, 1, false);
 	index = from >> PAGE_SHIFT;
 	end = to >> PAGE_SHIFT;
@@ -80,6 +103,9 @@ int __process_page_grow_begin(struct inode *inode, loff_t to, bool nowait)
 			index++;
 			continue;
 		}
+		/* A fault that did not see the mark is over now. */
+		if (folio->mapping == mapping && folio_mapped(folio))
+			unmap_mapping_folio(folio);
 		/* It may be summed up to the end of a block. */
 		folio_wait_writeback(folio);
 		if (folio_test_uptodate(folio)) {
@@ -94,7 +120,6 @@ int __process_page_grow_begin(struct inode *inode, loff_t to, bool nowait)
 	}
 	return 0;
 }
-EXPORT_SYMBOL_GPL(__process_page_grow_begin);
 
 /**
  * __process_page_grow_end - have a file system asked again after a file grew
@@ -109,4 +134,100 @@ void __process_page_grow_end(struct inode *inode, loff_t from)
 		unmap_mapping_pages(inode->i_mapping, from >> PAGE_SHIFT, 1,
 				    false);
 }
-EXPORT_SYMBOL_GPL(__process_page_grow_end);
+
+/**
+ * process_page_grows - whether a process page must not be made writable now
+ * @vmf: the fault under way
+ *
+ * Context: Any. Decisive while the folio is locked.
+ * Return: true if the end of the file is in it, and about to move; or may have
+ * been, for direct I/O sets the new size before it is done with the page cache.
+ */
+bool process_page_grows(const struct vm_fault *vmf)
+{
+	const struct vm_area_struct *vma = vmf->vma;
+	const struct address_space *mapping;
+	loff_t end;
+
+	if (!vmf_page_order(vmf) || !(vmf->flags & FAULT_FLAG_WRITE) ||
+	    !(vma->vm_flags & VM_SHARED) || !vma->vm_file)
+		return false;
+	mapping = vma->vm_file->f_mapping;
+	/* Not before the folio is in the page cache. */
+	smp_mb();
+	if (!test_bit(AS_PROCESS_PAGE_GROWS, &mapping->flags))
+		return false;
+	end = ((loff_t)vmf->pgoff + vmf_nr_pages(vmf)) << PAGE_SHIFT;
+	if (end > i_size_read(mapping->host))
+		return true;
+	/* Direct I/O that made it longer is counted since before it did. */
+	smp_rmb();
+	return atomic_read(&mapping->host->i_dio_count);
+}
+
+/*
+ * Whether nobody makes the file longer: direct I/O may do it with a shared lock,
+ * or when it is complete, with none. Tells by @shared if it could only be that.
+ */
+static bool process_page_no_growth(struct inode *inode, bool *shared)
+{
+	bool none;
+
+	*shared = inode_trylock_shared(inode);
+	if (!*shared)
+		return false;
+	inode_unlock_shared(inode);
+	if (!inode_trylock(inode))
+		return false;
+	none = !atomic_read(&inode->i_dio_count);
+	if (none)
+		clear_bit(AS_PROCESS_PAGE_GROWS, &inode->i_mapping->flags);
+	inode_unlock(inode);
+	return none;
+}
+
+/**
+ * process_page_wait_grown - wait until a file has grown
+ * @vmf: the fault under way
+ *
+ * With the lock on the mm dropped, if that may be.
+ *
+ * Context: May sleep.
+ * Return: 0 if there was nothing to wait for; else VM_FAULT_RETRY, or
+ * VM_FAULT_NOPAGE with the lock kept.
+ */
+vm_fault_t process_page_wait_grown(struct vm_fault *vmf)
+{
+	struct file *file = vmf->vma->vm_file, *fpin;
+	struct address_space *mapping;
+	unsigned long start, limit;
+	struct inode *inode;
+	bool shared;
+
+	if (!process_page_grows(vmf))
+		return 0;
+	if ((vmf->flags & FAULT_FLAG_ALLOW_RETRY) &&
+	    (vmf->flags & FAULT_FLAG_RETRY_NOWAIT))
+		return VM_FAULT_RETRY;
+
+	mapping = file->f_mapping;
+	inode = mapping->host;
+	fpin = maybe_unlock_mmap_for_io(vmf, NULL);
+	start = jiffies;
+	while (test_bit(AS_PROCESS_PAGE_GROWS, &mapping->flags)) {
+		if (process_page_no_growth(inode, &shared) ||
+		    fatal_signal_pending(current))
+			break;
+		/* Readers have a shared lock, too. */
+		limit = !fpin ? HZ / 10 : shared ? HZ : 10 * HZ;
+		if (time_after(jiffies, start + limit)) {
+			clear_bit(AS_PROCESS_PAGE_GROWS, &mapping->flags);
+			break;
+		}
+		fsleep(100);
+	}
+	if (!fpin)
+		return VM_FAULT_NOPAGE;
+	fput(fpin);
+	return VM_FAULT_RETRY;
+}

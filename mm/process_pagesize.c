@@ -249,6 +249,8 @@ int process_page_size_begin_exec(struct linux_binprm *bprm)
 	/* What the arguments were put in may now be split, too. */
 	if (bprm->vma->anon_vma)
 		WRITE_ONCE(bprm->vma->anon_vma->page_order, order);
+	if (order)
+		arch_process_page_size_exec(mm);
 	return 0;
 }
 

@@ -32,9 +32,11 @@ enum process_page_demotion {
 
 void process_page_demote(struct mm_struct *mm, unsigned long addr,
 			 enum process_page_demotion reason);
+void process_page_promote(struct mm_struct *mm);
 const char *process_page_demotion_name(const struct mm_struct *mm);
 
-int __process_page_grow_begin(struct inode *inode, loff_t to, bool nowait);
+int __process_page_grow_begin(const struct inode *inode, loff_t to,
+			      bool nowait);
 void __process_page_grow_end(struct inode *inode, loff_t from);
 
 /**
@@ -52,8 +54,8 @@ static __always_inline bool process_page_tail(const struct inode *inode)
 
 #else
 
-static inline int __process_page_grow_begin(struct inode *inode, loff_t to,
-					    bool nowait)
+static inline int __process_page_grow_begin(const struct inode *inode,
+					    loff_t to, bool nowait)
 {
 	return 0;
 }
@@ -80,10 +82,11 @@ static inline void process_page_demote(struct mm_struct *mm, unsigned long addr,
  * @to: what its size will be, in bytes; may be less than it is
  * @nowait: whether it is forbidden to wait
  *
- * Context: May sleep unless @nowait. No folio of the file is locked.
+ * Context: May sleep unless @nowait. Under the inode lock, exclusively; no folio
+ * of the file is locked.
  * Return: 0, or -EAGAIN if it would have to wait.
  */
-static inline int process_page_grow_begin(struct inode *inode, loff_t to,
+static inline int process_page_grow_begin(const struct inode *inode, loff_t to,
 					  bool nowait)
 {
 	return process_page_tail(inode) ?

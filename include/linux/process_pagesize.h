@@ -44,6 +44,8 @@ int process_page_size_begin_exec(struct linux_binprm *bprm);
 /* What the architecture provides. */
 bool arch_process_page_size_supported(unsigned int shift);
 int arch_process_page_size_enable(void);
+void arch_process_page_size_exec(struct mm_struct *mm);
+unsigned int arch_process_page_size_hw(struct mm_struct *mm);
 
 /**
  * process_page_size_used - whether any process may have its own page size

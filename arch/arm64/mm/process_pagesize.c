@@ -5,6 +5,7 @@
 #include <linux/process_pagesize.h>
 #include <linux/sizes.h>
 
+#include <asm/native_pgtable.h>
 #include <asm/vdso.h>
 
 /**
@@ -30,5 +31,32 @@ bool arch_process_page_size_supported(unsigned int shift)
  */
 int arch_process_page_size_enable(void)
 {
-	return vdso_large_enable();
+	int ret = vdso_large_enable();
+
+	if (!ret)
+		native_enable();
+	return ret;
+}
+
+/**
+ * arch_process_page_size_exec - the page size of a new mm is settled
+ * @mm: the mm; not yet in use
+ *
+ * Context: Process context, may sleep.
+ */
+void arch_process_page_size_exec(struct mm_struct *mm)
+{
+	native_create(mm);
+}
+
+/**
+ * arch_process_page_size_hw - the page size that the hardware works with
+ * @mm: the mm
+ *
+ * Context: Any.
+ * Return: log2 of the size: that of the process page, or PAGE_SHIFT.
+ */
+unsigned int arch_process_page_size_hw(struct mm_struct *mm)
+{
+	return native_active(mm) ? mm_page_shift(mm) : PAGE_SHIFT;
 }

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -26,6 +28,8 @@
 
 #define BTRFS_MAGIC		0x9123683e
 #define XFS_MAGIC		0x58465342
+
+#define WHOLE_LEN		0x800000UL	/* of a file in large folios */
 
 static int new_file(size_t size)
 {
@@ -165,6 +169,41 @@ static void child_eof(int argc, char **argv)
 	p = map_file(fd, P, MAP_PRIVATE, 0);
 	CHECK(load_signal(p) == SIGBUS);
 	CHECK(store_signal(p + P - 1) == SIGBUS);
+}
+
+/* The same while somebody has a reference to what the page cache has there. */
+static void child_held(int argc, char **argv)
+{
+	unsigned long P = page_size(), size = P + 100;
+	int fd = filled_file(size, 18), fds[2], status, i;
+	loff_t off = P;
+	pid_t pid;
+	char *p, c;
+
+	for (i = 0; i < 2; i++) {
+		CHECK(!pipe(fds));
+		off = P;
+		if (splice(fd, &off, fds[1], NULL, 1, 0) != 1)
+			child_skip("no splice() from files here");
+		fflush(stdout);
+		pid = fork();
+		if (!pid) {
+			usleep(100000);
+			_exit(read(fds[0], &c, 1) != 1);
+		}
+		close(fds[0]);
+		close(fds[1]);
+		/* The first access is a load, then a store. */
+		p = map_file(fd, 2 * P, MAP_SHARED, 0);
+		CHECK(i ? !store_signal(p + 2 * P - 1) :
+			  !load_signal(p + 2 * P - 1));
+		CHECK(*(unsigned long *)(p + P) == 18 + P);
+		CHECK(all_zero(p + size, 2 * P - size));
+		CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+		munmap(p, 2 * P);
+		close(fd);
+		fd = filled_file(size, 18);
+	}
 }
 
 static void child_shared(int argc, char **argv)
@@ -705,6 +744,109 @@ static void child_grow(int argc, char **argv)
 		child_skip("files do not grow this way here");
 }
 
+/* What somebody says who stores behind the end of a file while that grows. */
+struct racer {
+	unsigned long last;	/* the last value that he stored */
+	unsigned long sure;	/* the last with the end still in front of it */
+};
+
+static void store_behind(int fd, unsigned long *at, unsigned long size,
+			 struct racer *racer)
+{
+	struct stat st;
+
+	do {
+		__atomic_store_n(&racer->sure, racer->last++, __ATOMIC_RELAXED);
+		__atomic_store_n(at, racer->last, __ATOMIC_RELAXED);
+	} while (!fstat(fd, &st) && st.st_size == size);
+	_exit(0);
+}
+
+/*
+ * Is @value the last store, which may have been after the growth, or else what
+ * the file has without it? An earlier one was behind the end for sure.
+ */
+static bool race_ended_well(unsigned long value, unsigned long without,
+			    const struct racer *racer)
+{
+	if (value == without || value == racer->last)
+		return true;
+	printf("# %#lx, of %#lx stores behind the end and one more\n", value,
+	       racer->sure);
+	return false;
+}
+
+static bool race_one(const struct way *way, struct racer *racer, int turn)
+{
+	unsigned long P = page_size(), len = 4 * P, at = 2 * P - 16;
+	struct growth g = {
+		.size = P + P / 2, .to = len, .at = 3 * P, .len = P,
+		.fd = filled_file(P + P / 2, 17), .data = map_anon(P, 0),
+	};
+	char *p = map_file(g.fd, len, MAP_SHARED, 0);
+	char *buf = map_anon(len, 0);
+	unsigned long value, without = 0;
+	int ret, status, direct;
+	pid_t pid;
+
+	memset(g.data, 0x66, P);
+	memset(racer, 0, sizeof(*racer));
+	fflush(stdout);
+	pid = fork();
+	if (!pid)
+		store_behind(g.fd, (unsigned long *)(p + at), g.size, racer);
+	while (__atomic_load_n(&racer->sure, __ATOMIC_RELAXED) < 1 + turn * 5 &&
+	       !waitpid(pid, &status, WNOHANG))
+		sched_yield();
+	ret = way->fn(&g);
+	/* He has to see that, where it does not grow that way. */
+	CHECK(!ftruncate(g.fd, len));
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	if (!ret && g.len && g.at <= at && at < g.at + g.len)
+		memset(&without, 0x66, sizeof(without));
+	value = *(unsigned long *)(p + at);
+	CHECK(race_ended_well(value, without, racer));
+	CHECK(pread(g.fd, buf, len, 0) == len);
+	CHECK(*(unsigned long *)(buf + at) == value);
+	/* And it is what the disk has. */
+	CHECK(!fsync(g.fd));
+	direct = reopen(g.fd, O_RDONLY | O_DIRECT);
+	if (direct >= 0) {
+		CHECK(pread(direct, buf, len, 0) == len);
+		CHECK(*(unsigned long *)(buf + at) == value);
+		close(direct);
+	}
+	munmap(p, len);
+	munmap(buf, len);
+	munmap(g.data, P);
+	close(g.fd);
+	return !ret;
+}
+
+/* The same while somebody keeps storing behind the end. */
+static void child_race(int argc, char **argv)
+{
+	struct racer *racer = (struct racer *)map_anon(page_size(), MAP_SHARED);
+	size_t i;
+	int turn;
+
+	if (page_size() == kernel_page_size())
+		child_skip("no kernel pages behind the end in the page");
+	for (i = 0; i < ARRAY_SIZE(ways); i++) {
+		int before = child_failures();
+
+		for (turn = 0; turn < 8; turn++) {
+			if (!race_one(&ways[i], racer, turn))
+				break;
+			if (child_failures() > before) {
+				printf("# that was %s, turn %d\n",
+				       ways[i].name, turn);
+				break;
+			}
+		}
+	}
+}
+
 /* It grows while it is mapped, but was not stored to behind its end. */
 static void child_written_back(int argc, char **argv)
 {
@@ -734,8 +876,27 @@ static void child_written_back(int argc, char **argv)
 	}
 }
 
+/* Print the faults that it takes to read a file. argv[2]: the file. */
+static void child_count_faults(int argc, char **argv)
+{
+	unsigned long off;
+	long before;
+	char *p;
+
+	/* Where no folio is in two page tables. */
+	p = map_anon(2 * WHOLE_LEN, MAP_PRIVATE);
+	p = (char *)(((unsigned long)p + WHOLE_LEN - 1) & ~(WHOLE_LEN - 1));
+	CHECK(mmap(p, WHOLE_LEN, PROT_READ, MAP_PRIVATE | MAP_FIXED,
+		   atoi(argv[2]), 0) == p);
+	before = minor_faults();
+	for (off = 0; off < WHOLE_LEN; off += SZ_4K)
+		CHECK(!load_signal(p + off));
+	printf("%ld\n", minor_faults() - before);
+}
+
 static const struct child children[] = {
 	{ "eof", child_eof },
+	{ "held", child_held },
 	{ "shared", child_shared },
 	{ "private", child_private },
 	{ "small", child_small },
@@ -743,13 +904,20 @@ static const struct child children[] = {
 	{ "punch", child_punch },
 	{ "shift", child_shift },
 	{ "grow", child_grow },
+	{ "race", child_race },
 	{ "written-back", child_written_back },
+	{ "count_faults", child_count_faults },
 	{ }
 };
 
 TEST_F(pages, eof)
 {
 	EXPECT_CHILD("eof");
+}
+
+TEST_F(pages, held)
+{
+	EXPECT_CHILD("held");
 }
 
 TEST_F(pages, shared)
@@ -785,6 +953,11 @@ TEST_F(pages, shift)
 TEST_F(pages, written_back)
 {
 	EXPECT_CHILD("written-back");
+}
+
+TEST_F_TIMEOUT(pages, race, 120)
+{
+	EXPECT_CHILD("race");
 }
 
 TEST_F(pages, grow_ftruncate)
@@ -840,6 +1013,49 @@ TEST_F(pages, grow_clone_range)
 TEST_F(pages, grow_sendfile)
 {
 	EXPECT_CHILD("grow", "sendfile");
+}
+
+static long count_faults(unsigned int shift, const char *text, int fd)
+{
+	char number[24], out[256];
+	const char *argv[4] = { "count_faults", text, number };
+	ssize_t len;
+	pid_t pid;
+	int from;
+
+	snprintf(number, sizeof(number), "%d", fd);
+	pid = start_child(shift, argv, &from);
+	len = read(from, out, sizeof(out) - 1);
+	out[len > 0 ? len : 0] = 0;
+	close(from);
+	return finish_child(pid) ? -1 : atol(out);
+}
+
+/* A large folio is mapped at once: no more faults than with small pages. */
+TEST_F(pages, whole_folios)
+{
+	const unsigned long chunk = 0x100000;
+	unsigned int shift = have_feature() ?
+			     __builtin_ctzl(kernel_page_size()) : DEFAULT_SIZE;
+	char *buf = malloc(chunk);
+	long small, large;
+	unsigned int i;
+	int fd;
+
+	fd = temp_file(getenv("PAGES_DIR") ?: getenv("TMPDIR") ?: "/var/tmp");
+	ASSERT_LE(0, fd);
+	memset(buf, 1, chunk);
+	for (i = 0; i < WHOLE_LEN / chunk; i++)
+		ASSERT_EQ(chunk, write(fd, buf, chunk));
+	ASSERT_EQ(0, fsync(fd));
+	fcntl(fd, F_SETFD, 0);
+	small = count_faults(shift, self->text, fd);
+	large = count_faults(variant->shift, self->text, fd);
+	EXPECT_LT(0, small);
+	EXPECT_LT(0, large);
+	EXPECT_LE(large, small + 2);
+	close(fd);
+	free(buf);
 }
 
 int main(int argc, char **argv)

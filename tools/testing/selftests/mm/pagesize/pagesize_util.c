@@ -118,9 +118,11 @@ int finish_child(pid_t pid)
 {
 	int status;
 
-	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		return -1;
-	return WEXITSTATUS(status);
+	if (WIFSIGNALED(status))
+		printf("# the child died from signal %d\n", WTERMSIG(status));
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 int run_child(unsigned int shift, const char *name, ...)

@@ -1,0 +1,960 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Native page tables: the tables.
+ */
+#include <linux/cpufeature.h>
+#include <linux/gfp.h>
+#include <linux/hugetlb.h>
+#include <linux/mm.h>
+#include <linux/mmu_context.h>
+#include <linux/pgalloc.h>
+#include <linux/process_page.h>
+#include <linux/process_pagesize.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include <asm/tlbflush.h>
+
+#include "native.h"
+
+DEFINE_STATIC_KEY_FALSE(native_pgt_key);
+
+/* As many native entries are looked at around a fault. */
+#define NATIVE_AROUND		32UL
+
+/* What a Linux entry and a native one have in the same place. */
+#ifdef CONFIG_ARM64_POE
+#define NATIVE_COPY_PO		PTE_PO_IDX_MASK
+#else
+#define NATIVE_COPY_PO		0
+#endif
+#define NATIVE_COPY		(PTE_ATTRINDX_MASK | PTE_USER | PTE_GP | \
+				 PTE_PXN | PTE_UXN | NATIVE_COPY_PO)
+
+/* What may differ between the Linux entries that make one native entry. */
+#define NATIVE_MAY_DIFFER	(PTE_AF | PTE_RDONLY | PTE_CONT | \
+				 PTE_SWBITS_MASK)
+
+static unsigned int native_table_bits(const struct native_pgt *np)
+{
+	return np->shift - 3;
+}
+
+static unsigned int native_pages(const struct native_pgt *np)
+{
+	return 1U << (np->shift - PAGE_SHIFT);
+}
+
+/*
+ * The address in a descriptor. In the 64K granule, bits 51:48 of it are where
+ * a smaller granule has bits 15:12.
+ */
+static u64 native_phys_to_desc(const struct native_pgt *np, phys_addr_t phys)
+{
+	if (np->shift == 16)
+		return (phys & GENMASK_ULL(47, 16)) |
+		       ((phys >> 36) & GENMASK_ULL(15, 12));
+	return phys & GENMASK_ULL(47, 14);
+}
+
+static phys_addr_t native_desc_to_phys(const struct native_pgt *np, u64 desc)
+{
+	if (np->shift == 16)
+		return (desc & GENMASK_ULL(47, 16)) |
+		       ((desc & GENMASK_ULL(15, 12)) << 36);
+	return desc & GENMASK_ULL(47, 14);
+}
+
+/*
+ * The native entry for a Linux entry of any level, or 0 where there is to be
+ * none: an old one only serves hardware that notes accesses itself. It never
+ * finds a store to note: what is writable is dirty.
+ */
+static u64 native_encode(const struct native_pgt *np, pte_t pte, bool young,
+			 bool dirty, phys_addr_t phys)
+{
+	u64 desc = (pte_val(pte) & NATIVE_COPY) | PTE_TYPE_PAGE | PTE_SHARED |
+		   PTE_NG | native_phys_to_desc(np, phys);
+
+	if (young)
+		desc |= PTE_AF;
+	else if (!np->hw_af)
+		return 0;
+	return desc | (pte_write(pte) && dirty ? PTE_DBM : PTE_RDONLY);
+}
+
+/*
+ * The entry of @addr that covers 1 << @last bytes, or NULL if there is no table
+ * for it.
+ */
+static u64 *native_walk_to(const struct native_pgt *np, unsigned long addr,
+			   unsigned int last)
+{
+	const unsigned int bits = native_table_bits(np);
+	unsigned int shift = np->top_shift;
+	u64 *entry = np->pgd + (addr >> shift);
+
+	if (addr >> shift >= np->pgd_entries)
+		return NULL;
+	while (shift != last) {
+		const u64 desc = READ_ONCE(*entry);
+
+		if (!desc)
+			return NULL;
+		shift -= bits;
+		entry = (u64 *)__va(native_desc_to_phys(np, desc)) +
+			((addr >> shift) & (BIT(bits) - 1));
+	}
+	return entry;
+}
+
+static u64 *native_walk(const struct native_pgt *np, unsigned long addr)
+{
+	return native_walk_to(np, addr, np->shift);
+}
+
+static struct ptdesc *native_table_alloc(const struct native_pgt *np)
+{
+	const gfp_t gfp = GFP_PGTABLE_USER | __GFP_NOWARN | __GFP_NORETRY;
+	struct ptdesc *pt = pagetable_alloc(gfp, np->shift - PAGE_SHIFT);
+
+	if (pt)
+		pagetable_pgd_ctor(pt);
+	return pt;
+}
+
+/* As native_walk(), with what is missing of the tables made. */
+static u64 *native_walk_alloc(struct native_pgt *np, unsigned long addr)
+{
+	const unsigned int bits = native_table_bits(np);
+	unsigned int shift = np->top_shift;
+	u64 *entry = np->pgd + (addr >> shift);
+
+	if (addr >> shift >= np->pgd_entries)
+		return NULL;
+	while (shift != np->shift) {
+		u64 desc = READ_ONCE(*entry);
+
+		if (!desc) {
+			struct ptdesc *pt = native_table_alloc(np);
+
+			if (!pt)
+				return NULL;
+			/* PXN for all, as in Linux's tables of user space. */
+			desc = native_phys_to_desc(np, __pa(ptdesc_address(pt))) |
+			       PMD_TYPE_TABLE | PMD_TABLE_AF | PMD_TABLE_PXN;
+			spin_lock(&np->lock);
+			if (np->state != NATIVE_ACTIVE) {
+				spin_unlock(&np->lock);
+				pagetable_dtor_free(pt);
+				return NULL;
+			}
+			if (!*entry) {
+				list_add(&pt->pt_list, &np->tables->list);
+				atomic_long_add(BIT(np->shift),
+						&np->mm->pgtables_bytes);
+				/* The zeroes are seen before the table is. */
+				smp_wmb();
+				WRITE_ONCE(*entry, desc);
+				pt = NULL;
+			}
+			desc = *entry;
+			spin_unlock(&np->lock);
+			if (pt)
+				pagetable_dtor_free(pt);
+		}
+		shift -= bits;
+		entry = (u64 *)__va(native_desc_to_phys(np, desc)) +
+			((addr >> shift) & (BIT(bits) - 1));
+	}
+	return entry;
+}
+
+/**
+ * native_tables_alloc - what the tables of an mm are kept together by
+ *
+ * Context: May sleep.
+ * Return: an empty list of tables, or NULL.
+ */
+struct native_tables *native_tables_alloc(void)
+{
+	struct native_tables *tables = kmalloc_obj(*tables, GFP_KERNEL_ACCOUNT);
+
+	if (tables)
+		INIT_LIST_HEAD(&tables->list);
+	return tables;
+}
+
+static void native_tables_free(struct rcu_head *rcu)
+{
+	struct native_tables *tables = container_of(rcu, struct native_tables,
+						    rcu);
+	struct ptdesc *pt, *next;
+
+	list_for_each_entry_safe(pt, next, &tables->list, pt_list)
+		pagetable_dtor_free(pt);
+	kfree(tables);
+}
+
+/**
+ * native_drop_tables - free all tables but the first, which is emptied
+ * @np: the native table
+ * @state: what it is from now on
+ *
+ * Those who change Linux entries look at native ones under the lock of the
+ * Linux page table only: a table stays until they have let go of that.
+ *
+ * Context: May sleep. The hardware does not walk @np, but may have cached it.
+ */
+void native_drop_tables(struct native_pgt *np, enum native_state state)
+{
+	struct native_tables *tables;
+	struct ptdesc *pt;
+	long bytes = 0;
+
+	spin_lock(&np->lock);
+	WRITE_ONCE(np->state, state);
+	tables = np->tables;
+	np->tables = NULL;
+	memset(np->pgd, 0, np->pgd_entries * sizeof(*np->pgd));
+	if (tables)
+		list_for_each_entry(pt, &tables->list, pt_list)
+			bytes += BIT(np->shift);
+	spin_unlock(&np->lock);
+	if (!tables)
+		return;
+	atomic_long_sub(bytes, &np->mm->pgtables_bytes);
+	/* What leads to the tables may be cached. */
+	flush_tlb_mm(np->mm);
+	call_rcu(&tables->rcu, native_tables_free);
+}
+
+static void native_table_free_rcu(struct rcu_head *rcu)
+{
+	pagetable_dtor_free(container_of(rcu, struct ptdesc, pt_rcu_head));
+}
+
+/*
+ * Free the table that @entry points to, and those below it. Nothing is mapped
+ * in the 1 << @shift bytes from @addr on, so that nobody looks for an entry in
+ * it, nor the hardware for more than a cached pointer, which is invalidated.
+ */
+static void native_free_table(struct native_pgt *np, u64 *entry,
+			      unsigned int shift, unsigned long addr)
+{
+	const unsigned int bits = native_table_bits(np);
+	u64 *table;
+	struct ptdesc *pt;
+	unsigned int i;
+
+	table = __va(native_desc_to_phys(np, *entry));
+	shift -= bits;
+	if (shift != np->shift)
+		for (i = 0; i < BIT(bits); i++)
+			if (table[i])
+				native_free_table(np, table + i, shift,
+						  addr + ((u64)i << shift));
+
+	WRITE_ONCE(*entry, 0);
+	if (native_flush_tlb_range(np->mm, addr, addr + 1, true, true))
+		__tlbi_sync_s1ish(np->mm);
+
+	pt = virt_to_ptdesc(table);
+	spin_lock(&np->lock);
+	list_del(&pt->pt_list);
+	spin_unlock(&np->lock);
+	atomic_long_sub(BIT(np->shift), &np->mm->pgtables_bytes);
+	call_rcu(&pt->pt_rcu_head, native_table_free_rcu);
+}
+
+/**
+ * __native_free_range - free the tables of a range that was unmapped
+ * @np: the native table
+ * @addr: first address of what was unmapped
+ * @end: address behind the last one
+ * @floor: nothing is mapped from here on
+ * @ceiling: to here; 0 is the end of the address space
+ *
+ * Context: As free_pgd_range(): no page fault in the range from @floor to
+ * @ceiling is possible.
+ */
+void __native_free_range(struct native_pgt *np, unsigned long addr,
+			 unsigned long end, unsigned long floor,
+			 unsigned long ceiling)
+{
+	const unsigned int bits = native_table_bits(np);
+	unsigned int shift;
+
+	/* Neither demoted nor made to go away meanwhile. */
+	mutex_lock(&np->transition);
+	if (np->state != NATIVE_ACTIVE)
+		goto out;
+	for (shift = np->top_shift; shift != np->shift; shift -= bits) {
+		const unsigned long span = BIT(shift);
+		unsigned long a = ALIGN_DOWN(addr, span);
+
+		if (a < floor)
+			a += span;
+		for (; a < end && (!ceiling || a + span <= ceiling); a += span) {
+			u64 *entry = native_walk_to(np, a, shift);
+
+			if (entry && *entry)
+				native_free_table(np, entry, shift, a);
+		}
+	}
+out:
+	mutex_unlock(&np->transition);
+}
+
+static bool native_granule_supported(unsigned int shift)
+{
+	if (system_uses_ttbr0_pan() || vabits_actual > 48)
+		return false;
+	if (shift == 16)
+		return cpus_have_final_cap(ARM64_HAS_GRANULE_64K);
+	/* With LPA2, descriptors of this granule have another format. */
+	return cpus_have_final_cap(ARM64_HAS_GRANULE_16K) && !lpa2_is_enabled();
+}
+
+/* Whether all CPUs note accesses in the table themselves. */
+static bool native_hw_af(void)
+{
+	const u64 mmfr1 = read_sanitised_ftr_reg(SYS_ID_AA64MMFR1_EL1);
+
+	return IS_ENABLED(CONFIG_ARM64_HW_AFDBM) &&
+	       SYS_FIELD_GET(ID_AA64MMFR1_EL1, HAFDBS, mmfr1);
+}
+
+/**
+ * native_enable - get ready for the first native table
+ *
+ * Context: Process context; may sleep.
+ */
+void native_enable(void)
+{
+	static_branch_enable(&native_pgt_key);
+}
+
+/**
+ * native_create - give an mm an empty native table
+ * @mm: the mm; its page order is settled and it is not in use yet
+ *
+ * Without one, for want of the granule or of memory, the hardware walks the
+ * Linux table.
+ *
+ * Context: May sleep.
+ */
+void native_create(struct mm_struct *mm)
+{
+	const unsigned int shift = mm_page_shift(mm);
+	struct native_pgt *np;
+
+	if (!mm_page_order(mm) || READ_ONCE(mm->page_demoted) ||
+	    !native_granule_supported(shift))
+		return;
+
+	np = kzalloc_obj(*np, GFP_KERNEL_ACCOUNT);
+	if (!np)
+		goto out;
+	np->shift = shift;
+	np->levels = DIV_ROUND_UP(vabits_actual - shift, native_table_bits(np));
+	np->top_shift = shift + native_table_bits(np) * (np->levels - 1);
+	np->pgd_entries = 1U << (vabits_actual - np->top_shift);
+	np->tg0 = shift == 16 ? TCR_TG0_64K : TCR_TG0_16K;
+	np->state = NATIVE_ACTIVE;
+	np->hw_af = native_hw_af();
+	np->mm = mm;
+	spin_lock_init(&np->lock);
+	mutex_init(&np->transition);
+	init_waitqueue_head(&np->wait);
+	/* Aligned to its size, a power of two, and at least to 64 bytes. */
+	np->pgd = kzalloc(max_t(size_t, np->pgd_entries * sizeof(*np->pgd), 64),
+			  GFP_KERNEL_ACCOUNT);
+	np->tables = native_tables_alloc();
+	if (!np->pgd || !np->tables)
+		goto free;
+	np->pgd_phys = virt_to_phys(np->pgd);
+	mm->context.hw = np->pgd_phys;
+	mm->context.native = np;
+	return;
+
+free:
+	kfree(np->tables);
+	kfree(np->pgd);
+	kfree(np);
+out:
+	process_page_demote(mm, 0, PROCESS_PAGE_DEMOTED_MEMORY);
+}
+
+/**
+ * native_exit - drop the tables of an mm that nobody runs in any more
+ * @mm: the mm; kernel threads may have borrowed it
+ *
+ * Context: May sleep.
+ */
+void native_exit(struct mm_struct *mm)
+{
+	native_drop_tables(mm_native(mm), NATIVE_DEAD);
+}
+
+/**
+ * native_destroy - free the native table of an mm
+ * @mm: the mm; no CPU has it
+ *
+ * Context: May sleep.
+ */
+void native_destroy(struct mm_struct *mm)
+{
+	struct native_pgt *np = mm_native(mm);
+
+	/* Not done yet if fork() failed. */
+	native_drop_tables(np, NATIVE_DEAD);
+	mm->context.native = NULL;
+	kfree(np->pgd);
+	kfree(np);
+}
+
+/**
+ * __native_zap - zero the entries of a range
+ * @np: the native table
+ * @start: first address
+ * @end: address behind the last one
+ *
+ * Context: Under the page table lock.
+ */
+void __native_zap(struct native_pgt *np, unsigned long start, unsigned long end)
+{
+	const unsigned long size = BIT(np->shift);
+	const unsigned long span = size << native_table_bits(np);
+	unsigned long addr = ALIGN_DOWN(start, size);
+
+	while (addr < end) {
+		unsigned long next = min(ALIGN_DOWN(addr, span) + span, end);
+		u64 *entry = native_walk(np, addr);
+
+		for (; entry && addr < next; addr += size, entry++)
+			if (*entry)
+				WRITE_ONCE(*entry, 0);
+		addr = next;
+	}
+}
+
+/**
+ * __native_wrprotect - take the right to write from the entries of a range
+ * @np: the native table
+ * @start: first address
+ * @end: address behind the last one
+ *
+ * So that fork() does not cost the parent a fault for all that it reads. An
+ * entry of which only a part is concerned is no longer of one kind: it goes.
+ *
+ * Context: Under the page table lock.
+ */
+void __native_wrprotect(struct native_pgt *np, unsigned long start,
+			unsigned long end)
+{
+	const unsigned long size = BIT(np->shift);
+	unsigned long addr;
+
+	for (addr = ALIGN_DOWN(start, size); addr < end; addr += size) {
+		u64 *entry = native_walk(np, addr);
+
+		if (!entry || !*entry)
+			continue;
+		if (addr < start || addr + size > end) {
+			WRITE_ONCE(*entry, 0);
+			continue;
+		}
+		/* The hardware may be setting PTE_AF right now. */
+		atomic64_or(PTE_RDONLY, (atomic64_t *)entry);
+		atomic64_andnot(PTE_DBM, (atomic64_t *)entry);
+	}
+}
+
+/*
+ * Have the entries of a range forget that they were used. The hardware may be
+ * noting it right now.
+ */
+static bool native_clear_young(struct native_pgt *np, unsigned long start,
+			       unsigned long end)
+{
+	const unsigned long size = BIT(np->shift);
+	unsigned long addr;
+	bool young = false;
+
+	for (addr = ALIGN_DOWN(start, size); addr < end; addr += size) {
+		u64 *entry = native_walk(np, addr);
+
+		if (!entry || !*entry)
+			continue;
+		if (np->hw_af)
+			young |= atomic64_fetch_andnot(PTE_AF,
+						       (atomic64_t *)entry) &
+				 PTE_AF;
+		else
+			WRITE_ONCE(*entry, 0);
+	}
+	return young;
+}
+
+/**
+ * __native_clear_young_ptes - hand over to Linux entries that they were used
+ * @np: the native table
+ * @addr: address of the first of them
+ * @ptep: the first of them
+ * @nr: their number; or all of the contiguous blocks that they are in
+ *
+ * What the hardware has noted in native entries since they were made.
+ *
+ * Context: Under the page table lock; the caller goes on to clear it in the
+ * Linux entries.
+ */
+void __native_clear_young_ptes(struct native_pgt *np, unsigned long addr,
+			       pte_t *ptep, unsigned int nr)
+{
+	if (!native_clear_young(np, ALIGN_DOWN(addr, CONT_PTE_SIZE),
+				ALIGN(addr + nr * PAGE_SIZE, CONT_PTE_SIZE)))
+		return;
+	for (; nr--; ptep++) {
+		pte_t old = __ptep_get(ptep);
+
+		while (pte_valid(old) && !pte_young(old) &&
+		       !try_cmpxchg_relaxed(&pte_val(*ptep), &pte_val(old),
+					    pte_val(pte_mkyoung(old))))
+			;
+	}
+}
+
+/**
+ * __native_clear_young_pmd - the same for a block of the size of a PMD
+ * @np: the native table
+ * @addr: address of the block
+ * @pmdp: its entry, or that of a page table, which is left alone
+ *
+ * Context: Under the page table lock.
+ */
+void __native_clear_young_pmd(struct native_pgt *np, unsigned long addr,
+			      pmd_t *pmdp)
+{
+	pte_t *ptep = (pte_t *)pmdp;
+	pte_t old = __ptep_get(ptep);
+
+	if (pmd_table(pte_pmd(old)))
+		return;
+	addr &= PMD_MASK;
+	if (!native_clear_young(np, addr, addr + PMD_SIZE))
+		return;
+	while (pte_valid(old) && !pte_young(old) &&
+	       !try_cmpxchg_relaxed(&pte_val(*ptep), &pte_val(old),
+				    pte_val(pte_mkyoung(old))))
+		;
+}
+
+struct native_block {
+	pte_t pte;		/* of the first kernel page */
+	bool young;		/* all of them are */
+	bool dirty;
+};
+
+static pteval_t native_attributes(pte_t pte)
+{
+	return pgprot_val(pte_pgprot(pte)) & ~NATIVE_MAY_DIFFER;
+}
+
+/*
+ * Whether the Linux entries from @ptep on, those of a native page, are valid,
+ * of one aligned block of memory and with the same attributes.
+ */
+static bool native_read_block(const struct native_pgt *np, pte_t *ptep,
+			      struct native_block *block)
+{
+	const unsigned int nr = native_pages(np);
+	const pte_t first = __ptep_get(ptep);
+	const unsigned long pfn = pte_pfn(first);
+	const pteval_t attributes = native_attributes(first);
+	unsigned int i;
+
+	if (!pte_valid(first) || !IS_ALIGNED(pfn, nr))
+		return false;
+	block->pte = first;
+	block->young = pte_young(first);
+	block->dirty = pte_dirty(first);
+	for (i = 1; i < nr; i++) {
+		const pte_t pte = __ptep_get(ptep + i);
+
+		if (!pte_valid(pte) || pte_pfn(pte) != pfn + i ||
+		    native_attributes(pte) != attributes)
+			return false;
+		block->young &= pte_young(pte);
+		block->dirty &= pte_dirty(pte);
+	}
+	return true;
+}
+
+/*
+ * Note for all kernel pages of a native page what the hardware would note for
+ * one of them. It could do so itself any time, as the access is permitted, and
+ * it does not walk the table. The entries of a contiguous block stay alike.
+ */
+static void native_mark(const struct native_pgt *np, pte_t *ptep, bool dirty)
+{
+	unsigned int nr = native_pages(np);
+
+	if (nr < CONT_PTES && pte_cont(__ptep_get(ptep))) {
+		ptep = PTR_ALIGN_DOWN(ptep, sizeof(*ptep) * CONT_PTES);
+		nr = CONT_PTES;
+	}
+	for (; nr--; ptep++) {
+		pte_t old = __ptep_get(ptep), new;
+
+		do {
+			new = pte_mkyoung(old);
+			if (dirty)
+				new = pte_mkdirty(new);
+		} while (pte_val(new) != pte_val(old) &&
+			 !try_cmpxchg_relaxed(&pte_val(*ptep), &pte_val(old),
+					      pte_val(new)));
+	}
+}
+
+/*
+ * Enter what a fault at @addr needs. A valid entry that does not change may be
+ * the reason for the fault where the TLB has an older one, with less rights.
+ */
+static void native_enter(struct native_pgt *np, unsigned long addr, u64 *entry,
+			 u64 desc)
+{
+	const u64 old = READ_ONCE(*entry);
+
+	/* Only rights may change in place, and only be added. */
+	if (old && ((old ^ desc) & ~(PTE_RDONLY | PTE_DBM | PTE_AF))) {
+		VM_WARN_ON_ONCE(1);
+		WRITE_ONCE(*entry, 0);
+		if (native_flush_tlb_range(np->mm, addr, addr + 1, false, true))
+			__tlbi_sync_s1ish(np->mm);
+	}
+	if (old != desc)
+		WRITE_ONCE(*entry, desc);
+	if (old && native_flush_tlb_range(np->mm, addr, addr + 1, false, false))
+		dsb(nsh);
+}
+
+/* The part of the native table that is filled with one look. */
+struct native_window {
+	unsigned long start;
+	unsigned long end;
+	u64 *entries;
+};
+
+static void native_window(const struct native_pgt *np, unsigned long addr,
+			  u64 *entry, struct native_window *w)
+{
+	const unsigned long size = min(NATIVE_AROUND << np->shift, PMD_SIZE);
+
+	w->start = ALIGN_DOWN(addr, size);
+	w->end = w->start + size;
+	w->entries = entry - ((addr - w->start) >> np->shift);
+}
+
+static enum native_result
+native_fill_ptes(struct native_pgt *np, unsigned long addr, u64 *entry,
+		 pte_t *ptep, bool write)
+{
+	const unsigned long page = ALIGN_DOWN(addr, BIT(np->shift));
+	const pte_t pte = __ptep_get(ptep + ((addr - page) >> PAGE_SHIFT));
+	struct native_block block;
+	bool dirty;
+
+	if (!pte_valid(pte) || !pte_young(pte))
+		return NATIVE_ABSENT;
+	dirty = write && pte_write(pte) && pte_dirty(pte);
+	if (!native_read_block(np, ptep, &block))
+		return NATIVE_MIXED;
+	if (!block.young || (dirty && !block.dirty))
+		native_mark(np, ptep, dirty);
+	native_enter(np, page, entry,
+		     native_encode(np, block.pte, true, dirty || block.dirty,
+				   PFN_PHYS(pte_pfn(block.pte))));
+	return NATIVE_FILLED;
+}
+
+/* What else there is, without a mark: nobody has asked for it. */
+static void native_fill_around(struct native_pgt *np, unsigned long addr,
+			       const struct native_window *w, pte_t *ptep)
+{
+	const unsigned long size = BIT(np->shift);
+	struct native_block block;
+	u64 *entry = w->entries;
+	unsigned long a;
+
+	for (a = w->start; a < w->end;
+	     a += size, entry++, ptep += native_pages(np)) {
+		if (*entry || (addr ^ a) < size)
+			continue;
+		if (!pte_valid(__ptep_get(ptep)) ||
+		    !native_read_block(np, ptep, &block))
+			continue;
+		WRITE_ONCE(*entry, native_encode(np, block.pte, block.young,
+						 block.dirty,
+						 PFN_PHYS(pte_pfn(block.pte))));
+	}
+}
+
+/* The same for a block that the Linux table maps with one entry of any kind. */
+static enum native_result
+native_fill_block(struct native_pgt *np, unsigned long addr, u64 *entry,
+		  const struct native_window *w, pte_t pte, unsigned long base,
+		  unsigned long size)
+{
+	const unsigned long page = ALIGN_DOWN(addr, BIT(np->shift));
+	const phys_addr_t phys = PFN_PHYS(pte_pfn(pte));
+	unsigned long a;
+
+	if (!pte_valid(pte) || !pte_young(pte))
+		return NATIVE_ABSENT;
+	if (size < BIT(np->shift) || !IS_ALIGNED(phys, BIT(np->shift)))
+		return NATIVE_MIXED;
+	native_enter(np, page, entry,
+		     native_encode(np, pte, true, pte_dirty(pte),
+				   phys + (page - base)));
+	entry = w->entries + ((max(base, w->start) - w->start) >> np->shift);
+	for (a = max(base, w->start); a < min(base + size, w->end);
+	     a += BIT(np->shift), entry++)
+		if (!*entry)
+			WRITE_ONCE(*entry, native_encode(np, pte, true,
+							 pte_dirty(pte),
+							 phys + (a - base)));
+	return NATIVE_FILLED;
+}
+
+#ifdef CONFIG_HUGETLB_PAGE
+static enum native_result
+native_fill_hugetlb(struct native_pgt *np, struct vm_area_struct *vma,
+		    unsigned long addr, u64 *entry,
+		    const struct native_window *w)
+{
+	struct hstate *h = hstate_vma(vma);
+	const unsigned long base = addr & huge_page_mask(h);
+	enum native_result result = NATIVE_ABSENT;
+	spinlock_t *ptl;	/* of the Linux page table */
+	pte_t *ptep, pte;
+
+	ptep = huge_pte_offset(vma->vm_mm, base, huge_page_size(h));
+	if (!ptep)
+		return NATIVE_ABSENT;
+	ptl = huge_pte_lock(h, vma->vm_mm, ptep);
+	pte = huge_ptep_get(vma->vm_mm, base, ptep);
+	if (pte_present(pte))
+		result = native_fill_block(np, addr, entry, w, pte, base,
+					   huge_page_size(h));
+	spin_unlock(ptl);
+	return result;
+}
+#else
+static enum native_result
+native_fill_hugetlb(struct native_pgt *np, struct vm_area_struct *vma,
+		    unsigned long addr, u64 *entry,
+		    const struct native_window *w)
+{
+	return NATIVE_ABSENT;
+}
+#endif
+
+static enum native_result
+native_fill(struct native_pgt *np, struct vm_area_struct *vma,
+	    unsigned long addr, bool write)
+{
+	struct mm_struct *mm = vma->vm_mm;
+	enum native_result result = NATIVE_ABSENT;
+	struct native_window w;
+	spinlock_t *ptl;	/* of the Linux page table */
+	p4d_t *p4d;
+	pgd_t *pgd;
+	pud_t *pudp, pud;
+	pmd_t *pmdp, pmd;
+	pte_t *ptep;
+	u64 *entry;
+
+	if (!native_walk_alloc(np, addr))
+		return READ_ONCE(np->state) == NATIVE_ACTIVE ?
+		       NATIVE_NO_MEMORY : NATIVE_ABSENT;
+
+	/* Once more, as the tables may be dropped any time. */
+	rcu_read_lock();
+	entry = native_walk(np, addr);
+	if (!entry)
+		goto out;
+	native_window(np, addr, entry, &w);
+
+	if (is_vm_hugetlb_page(vma)) {
+		result = native_fill_hugetlb(np, vma, addr, entry, &w);
+		goto out;
+	}
+
+	pgd = pgd_offset(mm, addr);
+	if (pgd_none(READ_ONCE(*pgd)))
+		goto out;
+	p4d = p4d_offset(pgd, addr);
+	if (p4d_none(READ_ONCE(*p4d)))
+		goto out;
+	pudp = pud_offset(p4d, addr);
+	pud = READ_ONCE(*pudp);
+	if (pud_none(pud))
+		goto out;
+	if (pud_leaf(pud)) {
+		ptl = pud_lock(mm, pudp);
+		pud = READ_ONCE(*pudp);
+		if (pud_leaf(pud))
+			result = native_fill_block(np, addr, entry, &w,
+						   pud_pte(pud),
+						   addr & PUD_MASK, PUD_SIZE);
+		spin_unlock(ptl);
+		goto out;
+	}
+	pmdp = pmd_offset(pudp, addr);
+	pmd = pmdp_get_lockless(pmdp);
+	if (pmd_none(pmd))
+		goto out;
+	if (pmd_leaf(pmd)) {
+		ptl = pmd_lock(mm, pmdp);
+		pmd = READ_ONCE(*pmdp);
+		if (pmd_leaf(pmd))
+			result = native_fill_block(np, addr, entry, &w,
+						   pmd_pte(pmd),
+						   addr & PMD_MASK, PMD_SIZE);
+		spin_unlock(ptl);
+		goto out;
+	}
+	ptep = pte_offset_map_lock(mm, pmdp, w.start, &ptl);
+	if (!ptep)
+		goto out;
+	result = native_fill_ptes(np, addr, entry, ptep +
+				  ((ALIGN_DOWN(addr, BIT(np->shift)) -
+				    w.start) >> PAGE_SHIFT), write);
+	if (result == NATIVE_FILLED)
+		native_fill_around(np, addr, &w, ptep);
+	pte_unmap_unlock(ptep, ptl);
+out:
+	rcu_read_unlock();
+	return result;
+}
+
+/*
+ * Whether what an mm was demoted for is still there. No lock keeps it from
+ * changing, nor need it be right.
+ */
+static bool native_is_mixed(const struct native_pgt *np, unsigned long addr)
+{
+	struct mm_struct *mm = np->mm;
+	struct native_block block;
+	unsigned long flags;
+	bool mixed = false;
+	pgd_t pgd;
+	p4d_t *p4dp, p4d;
+	pud_t *pudp, pud;
+	pmd_t *pmdp, pmd;
+	pte_t *ptep;
+
+	addr = ALIGN_DOWN(addr, BIT(np->shift));
+	/* As gup_fast: the tables are not freed meanwhile. */
+	local_irq_save(flags);
+	pgd = pgdp_get(pgd_offset(mm, addr));
+	if (pgd_none(pgd))
+		goto out;
+	p4dp = p4d_offset_lockless(pgd_offset(mm, addr), pgd, addr);
+	p4d = p4dp_get(p4dp);
+	if (p4d_none(p4d))
+		goto out;
+	pudp = pud_offset_lockless(p4dp, p4d, addr);
+	pud = pudp_get(pudp);
+	if (pud_none(pud) || pud_leaf(pud))
+		goto out;
+	pmdp = pmd_offset_lockless(pudp, pud, addr);
+	pmd = pmdp_get_lockless(pmdp);
+	if (!pmd_present(pmd) || pmd_leaf(pmd))
+		goto out;
+	ptep = pte_offset_map(pmdp, addr);
+	if (!ptep)
+		goto out;
+	mixed = !pte_none(__ptep_get(ptep)) &&
+		!native_read_block(np, ptep, &block);
+	pte_unmap(ptep);
+out:
+	local_irq_restore(flags);
+	return mixed;
+}
+
+/**
+ * __native_fault - take over what a page fault has made of the Linux table
+ * @vma: what the fault was in; its mm need not be that of the current task
+ * @addr: the address
+ * @flags: FAULT_FLAG_*
+ *
+ * If that cannot be entered and the current task is about to access it, the mm
+ * goes back to its Linux table.
+ *
+ * Context: At the end of handle_mm_fault(); may sleep.
+ */
+void __native_fault(struct vm_area_struct *vma, unsigned long addr,
+		    unsigned int flags)
+{
+	const bool own = vma->vm_mm == current->mm &&
+			 !(flags & FAULT_FLAG_REMOTE);
+	struct native_pgt *np = mm_native(vma->vm_mm);
+	enum native_result result;
+
+	switch (READ_ONCE(np->state)) {
+	case NATIVE_ACTIVE:
+		result = native_fill(np, vma, addr, flags & FAULT_FLAG_WRITE);
+		if (result >= NATIVE_MIXED && own)
+			native_demote(np, addr, result);
+		break;
+	case NATIVE_OFF:
+		if (own && time_after(jiffies, READ_ONCE(np->retry)) &&
+		    !native_is_mixed(np, READ_ONCE(np->bad_addr)))
+			native_promote(np);
+		break;
+	case NATIVE_DEAD:
+		break;
+	}
+}
+
+/**
+ * __native_set_ptes - take over Linux entries that were just written
+ * @np: the native table
+ * @addr: address of the first of them
+ * @ptep: the first of them
+ * @nr: their number
+ *
+ * A native page is entered when the last of its kernel pages is, for they come
+ * in ascending order. It is what saves the faults after mprotect(), for
+ * instance.
+ *
+ * Context: Under the page table lock.
+ */
+void __native_set_ptes(struct native_pgt *np, unsigned long addr, pte_t *ptep,
+		       unsigned int nr)
+{
+	const unsigned long size = BIT(np->shift);
+	const unsigned long end = addr + nr * PAGE_SIZE;
+	unsigned long page = ALIGN_DOWN(addr, size);
+	struct native_block block;
+	u64 desc;
+
+	ptep -= (addr - page) >> PAGE_SHIFT;
+	for (; page < end; page += size, ptep += native_pages(np)) {
+		u64 *entry = native_walk(np, page);
+
+		if (!entry)
+			continue;
+		desc = 0;
+		/* What is there is from before, and may be in a TLB. */
+		if (!*entry && page + size <= end &&
+		    native_read_block(np, ptep, &block))
+			desc = native_encode(np, block.pte, block.young,
+					     block.dirty,
+					     PFN_PHYS(pte_pfn(block.pte)));
+		if (*entry != desc)
+			WRITE_ONCE(*entry, desc);
+	}
+}

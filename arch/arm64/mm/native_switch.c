@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Native page tables: which table the hardware walks.
+ */
+#include <linux/mmu_context.h>
+#include <linux/percpu.h>
+#include <linux/process_page.h>
+#include <linux/sched.h>
+#include <linux/smp.h>
+
+#include <asm/sysreg.h>
+#include <asm/tlbflush.h>
+
+#include "native.h"
+
+/* The native table of the mm that a CPU may have a table of in TTBR0_EL1. */
+static DEFINE_PER_CPU(struct native_pgt *, native_loaded);
+
+/**
+ * __native_set_tg0 - set the granule of the lower addresses
+ * @tg0: as in TCR_EL1
+ *
+ * Context: On the way to another table: the reserved one is in TTBR0_EL1, but
+ * perhaps not yet in force.
+ */
+void __native_set_tg0(unsigned long tg0)
+{
+	const unsigned long tcr = read_sysreg(tcr_el1);
+
+	if ((tcr & TCR_EL1_TG0_MASK) == tg0)
+		return;
+	/* First the reserved table, then the granule, then the next table. */
+	isb();
+	write_sysreg((tcr & ~TCR_EL1_TG0_MASK) | tg0, tcr_el1);
+	isb();
+}
+
+/**
+ * native_unload - note that no mm with a native table is installed
+ *
+ * Context: Preemption is off; another table is in force.
+ */
+void native_unload(void)
+{
+	this_cpu_write(native_loaded, NULL);
+}
+
+/**
+ * native_switch_mm - install the table of an mm that has a native one
+ * @mm: the mm
+ *
+ * Context: As switch_mm(). The ASID of @mm is valid.
+ */
+void native_switch_mm(struct mm_struct *mm)
+{
+	struct native_pgt *np = mm_native(mm);
+	unsigned long flags, hw;
+
+	/* exec has interrupts on, and native_unpark() may come in one. */
+	local_irq_save(flags);
+	this_cpu_write(native_loaded, np);
+	/* Pairs with native_demote(): it sees this CPU, or we see its hw. */
+	smp_mb();
+	hw = READ_ONCE(mm->context.hw);
+	if (hw == NATIVE_HW_LINUX)
+		cpu_switch_table(virt_to_phys(mm->pgd), TCR_TG0_KERNEL, mm);
+	else if (hw == NATIVE_HW_PARKED)
+		cpu_set_reserved_ttbr0();
+	else
+		cpu_switch_table(hw, np->tg0, mm);
+	local_irq_restore(flags);
+}
+
+static bool ttbr0_is(phys_addr_t table)
+{
+	/* Neither the ASID nor CnP is of interest. */
+	return !((read_sysreg(ttbr0_el1) ^ phys_to_ttbr(table)) &
+		 GENMASK_ULL(47, 1));
+}
+
+/* Look at the register: EFI calls have a table of their own in it. */
+static void native_park(void *arg)
+{
+	const struct native_pgt *np = arg;
+
+	if (ttbr0_is(np->pgd_phys) || ttbr0_is(virt_to_phys(np->mm->pgd)))
+		cpu_set_reserved_ttbr0();
+}
+
+static void native_unpark(void *arg)
+{
+	const struct native_pgt *np = arg;
+
+	if (current->active_mm == np->mm &&
+	    ttbr0_is(__pa_symbol(reserved_pg_dir)))
+		check_and_switch_context(np->mm);
+}
+
+static bool native_is_loaded(int cpu, void *arg)
+{
+	return per_cpu(native_loaded, cpu) == arg;
+}
+
+/**
+ * __native_wait - wait until an mm has left or entered its native table
+ * @mm: the mm of the current task
+ *
+ * Context: May sleep.
+ */
+void __native_wait(struct mm_struct *mm)
+{
+	wait_event(mm_native(mm)->wait,
+		   READ_ONCE(mm->context.hw) != NATIVE_HW_PARKED);
+}
+
+#define NATIVE_RETRY_MIN	(1UL * HZ)
+#define NATIVE_RETRY_MAX	(256UL * HZ)
+
+static const char * const native_why[] = {
+	[NATIVE_MIXED]		= "not one block",
+	[NATIVE_NO_MEMORY]	= "no memory for a table",
+};
+
+/* For the time of a change, no table is installed where the mm runs. */
+static void native_park_mm(struct native_pgt *np)
+{
+	WRITE_ONCE(np->mm->context.hw, NATIVE_HW_PARKED);
+	/* Pairs with native_switch_mm(). */
+	smp_mb();
+	on_each_cpu_cond(native_is_loaded, native_park, np, true);
+	flush_tlb_mm(np->mm);
+}
+
+static void native_unpark_mm(struct native_pgt *np, unsigned long hw)
+{
+	WRITE_ONCE(np->mm->context.hw, hw);
+	/* As in native_park_mm(): whoever is not seen sees it. */
+	smp_mb();
+	on_each_cpu_cond(native_is_loaded, native_unpark, np, true);
+	wake_up_all(&np->wait);
+}
+
+/**
+ * native_demote - have an mm go back to its Linux table
+ * @np: the native table of the mm of the current task
+ * @addr: what could not be entered
+ * @why: the reason
+ *
+ * For the time of the change no table is installed where the mm runs, and only
+ * those CPUs are interrupted: the ASID stays, for which one table and granule
+ * are used until all its entries have been invalidated. Whoever accesses the
+ * mm meanwhile waits in native_wait().
+ *
+ * Context: May sleep. The locks of page faults may be held, no spinlock.
+ */
+void native_demote(struct native_pgt *np, unsigned long addr,
+		   enum native_result why)
+{
+	struct mm_struct *mm = np->mm;
+
+	mutex_lock(&np->transition);
+	if (np->state != NATIVE_ACTIVE) {
+		mutex_unlock(&np->transition);
+		return;
+	}
+
+	native_park_mm(np);
+	native_drop_tables(np, NATIVE_OFF);
+	np->bad_addr = addr;
+	/* Longer each time: a program may do it again and again. */
+	np->wait_for = clamp(np->wait_for * 2, NATIVE_RETRY_MIN,
+			     NATIVE_RETRY_MAX);
+	WRITE_ONCE(np->retry, jiffies + np->wait_for);
+	native_unpark_mm(np, NATIVE_HW_LINUX);
+	mutex_unlock(&np->transition);
+
+	process_page_demote(mm, addr, why == NATIVE_NO_MEMORY ?
+			    PROCESS_PAGE_DEMOTED_MEMORY :
+			    PROCESS_PAGE_DEMOTED_MIXED);
+	pr_notice_ratelimited("native page table: %s[%d] leaves it at %#lx: %s\n",
+			      current->comm, task_tgid_nr(current), addr,
+			      native_why[why]);
+}
+
+/**
+ * native_promote - have an mm use its native table again
+ * @np: the native table of the mm of the current task
+ *
+ * It is empty, and filled by faults. Should there still be something that
+ * cannot be entered, the mm is demoted again when that is accessed.
+ *
+ * Context: As native_demote().
+ */
+void native_promote(struct native_pgt *np)
+{
+	struct native_tables *tables = native_tables_alloc();
+
+	if (!tables)
+		return;
+	/* Whoever changes it now, the next fault will do. */
+	if (!mutex_trylock(&np->transition))
+		goto free;
+	if (np->state != NATIVE_OFF)
+		goto unlock;
+
+	native_park_mm(np);
+	spin_lock(&np->lock);
+	np->tables = tables;
+	WRITE_ONCE(np->state, NATIVE_ACTIVE);
+	spin_unlock(&np->lock);
+	process_page_promote(np->mm);
+	native_unpark_mm(np, np->pgd_phys);
+	mutex_unlock(&np->transition);
+	return;
+
+unlock:
+	mutex_unlock(&np->transition);
+free:
+	kfree(tables);
+}

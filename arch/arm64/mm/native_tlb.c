@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Native page tables: TLB maintenance.
+ *
+ * What is invalidated was cached in the granule of the mm that it belongs to,
+ * which need not be that of the CPU at the time: reclaim, or an unmap of a
+ * shared file, works on behalf of others. So the geometry comes from the mm.
+ */
+#include <linux/mm.h>
+
+#include <asm/tlbflush.h>
+
+#include "native.h"
+
+/**
+ * native_flush_tlb_range - invalidate what the TLBs have of a native table
+ * @mm: the mm
+ * @start: first address
+ * @end: address behind the last one
+ * @walkcache: whether to invalidate what leads to the entries, too
+ * @broadcast: whether on all CPUs, or on this one only
+ *
+ * Leaves it to the caller to wait for completion.
+ *
+ * No hint of the level and no range operation is given: a hint or a range in
+ * another granule than the entry's need not invalidate it. An operation by
+ * address does, whichever address in the page it is given.
+ *
+ * Which table is walked is read after the barrier that has the walkers see the
+ * changed entries: should the mm change tables after that, the walks of the
+ * other table see the change, too, and the change of tables invalidates all
+ * that is cached of this one.
+ *
+ * Context: Any.
+ * Return: false if the hardware does not walk the native table.
+ */
+bool native_flush_tlb_range(struct mm_struct *mm, unsigned long start,
+			    unsigned long end, bool walkcache, bool broadcast)
+{
+	const struct native_pgt *np = mm_native(mm);
+	const unsigned long size = 1UL << np->shift;
+	unsigned long addr, asid;
+
+	if (broadcast)
+		dsb(ishst);
+	else
+		dsb(nshst);
+
+	if (READ_ONCE(mm->context.hw) == NATIVE_HW_LINUX)
+		return false;
+
+	start = ALIGN_DOWN(start, size);
+	end = ALIGN(end, size);
+	if (broadcast && (end - start) >> np->shift >= MAX_DVM_OPS) {
+		flush_tlb_mm(mm);
+		return true;
+	}
+
+	asid = ASID(mm);
+	for (addr = start; addr != end; addr += size) {
+		if (!broadcast)
+			__tlbi_level_asid(vale1, addr, TLBI_TTL_UNKNOWN, asid);
+		else if (walkcache)
+			__tlbi_level_asid(vae1is, addr, TLBI_TTL_UNKNOWN, asid);
+		else
+			__tlbi_level_asid(vale1is, addr, TLBI_TTL_UNKNOWN, asid);
+	}
+	return true;
+}
