@@ -5,6 +5,9 @@ nothing: what a relocation or a branch goes to is compared by name, a string by 
 text.  What only says where a line is in its file is in tables of its own, and not
 looked at; a kernel that puts line numbers into code (CONFIG_DEBUG_ATOMIC_SLEEP) is not
 fit for this.
+
+Functions are the same too when they do the same in other registers, other slots of the
+stack or another order, as the compiler pleases; these are counted by themselves.
 """
 
 import bisect
@@ -135,10 +138,52 @@ def objects(archive):
     return out
 
 
+def kind(word):
+    """An instruction without its registers; None for what only leads elsewhere."""
+    if word == 0xd503201f or word >> 26 == 5:       # NOP, B
+        return None
+    top = word >> 24
+    if top == 0x54:                                 # B.cond: either way round
+        return top
+    if top & 0x7e == 0x34:                          # CBZ, CBNZ
+        return word >> 24 & 0xfe
+    if top & 0x7e == 0x36:                          # TBZ, TBNZ and the bit
+        return word & 0xfef80000
+    group = top >> 1 & 15
+    stack = word >> 5 & 31 == 31
+    if group in (8, 9):                             # immediate; ADR has another one
+        return word & (0x9f000000 if top & 0x1f == 0x10 else 0xfffffc00)
+    if group in (5, 13):                            # registers
+        if word & 0x1fe00000 == 0x1a800000:         # CSEL: either way round
+            return word & 0xffe00000
+        return word & 0xffe0fc00
+    if group & 5 == 4:                              # loads and stores
+        if top & 0x3a == 0x28:                      # of pairs
+            return word & (0xffc00000 if stack else 0xffff8000)
+        if top & 0x3b == 0x39:                      # with an offset
+            return word & (0xffc00000 if stack else 0xfffffc00)
+        return word & 0xffe0fc00
+    return word & 0xffffffe0
+
+
+def rearranged(one, other):
+    """Whether two functions do the same things, if not at the same places."""
+    sums = []
+    for code in (one, other):
+        found = {}
+        for word, where in code:
+            # What a branch that the compiler may turn round goes to is its affair.
+            key = (kind(word), where)
+            if key != (None, None):
+                found[key] = found.get(key, 0) + 1
+        sums.append(found)
+    return sums[0] == sums[1]
+
+
 def compare(one, other):
-    """(functions compared, lines about what differs, [sizes] of both)."""
+    """(functions compared, rearranged ones, lines about what differs, sizes of both)."""
     paths = [objects(os.path.join(d, 'vmlinux.a')) for d in (one, other)]
-    wrong, count, sizes = [], 0, [[0, 0, 0], [0, 0, 0]]
+    wrong, count, moved, sizes = [], 0, 0, [[0, 0, 0], [0, 0, 0]]
     for path in sorted(set(paths[0]) ^ set(paths[1])):
         wrong.append('%s: only in %s' % (path, one if path in paths[0] else other))
     for path in sorted(set(paths[0]) & set(paths[1])):
@@ -159,8 +204,11 @@ def compare(one, other):
             count += len(codes[0])
             if sorted(map(digest, codes[0])) == sorted(map(digest, codes[1])):
                 continue
+            if len(codes[0]) == len(codes[1]) == 1 and rearranged(codes[0][0], codes[1][0]):
+                moved += 1
+                continue
             wrong.append('%s: %s(): %s' % (path, key[0], describe(*codes)))
-    return count, wrong, sizes
+    return count, moved, wrong, sizes
 
 
 def digest(code):
