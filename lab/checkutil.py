@@ -176,6 +176,56 @@ def parse_tests(text):
     return tests
 
 
+# Tests inside the kernel: KUnit's TAP in the console's log, each line with a time.
+KUNIT_SUITES = ("arm64_native_pgtable",)
+KUNIT_LINE = re.compile(r"^(?:<\d+>)?\[ *\d+\.\d+\] {5}(\S.*)$")
+
+
+def parse_kunit(text):
+    """The suites of KUnit in a console's log: {name: {test: result}}, with the lines of what failed."""
+    suites, current, recent, failures = {}, None, [], {}
+    for line in text.splitlines():
+        match = KUNIT_LINE.match(line)
+        if not match:
+            continue
+        line = match.group(1)
+        begin = re.match(r"^# Subtest: (\S+)$", line)
+        result = RESULT.match(line)
+        if begin:
+            current = begin.group(1)
+            suites[current], failures[current], recent = {}, [], []
+        elif current and result:
+            bad, _, name, directive = result.groups()
+            suites[current][name] = "skip" if directive == "SKIP" else "fail" if bad else "pass"
+            if bad:
+                failures[current] += recent[-20:] + [line]
+            recent = []
+        elif current and re.match(r"^1\.\.\d+$", line):
+            suites[current]["plan"] = int(line[3:])
+        elif current:
+            recent.append(line)
+    return suites, failures
+
+
+def judge_kunit(counts, what, console):
+    """Count the tests inside the kernel; a suite that did not run to its end has failed."""
+    try:
+        with open(console, errors="replace") as f:
+            suites, failures = parse_kunit(f.read())
+    except FileNotFoundError:
+        suites, failures = {}, {}
+    for name in KUNIT_SUITES:
+        results = dict(suites.get(name, {}))
+        plan = results.pop("plan", None)
+        found = list(results.values())
+        details = failures.get(name, [])
+        short = plan is None or plan != len(found)
+        if short:
+            details = details + [f"{len(found)} of {plan} tests ran: is CONFIG_KUNIT on? See {console}"]
+        counts.add(f"{what}: KUnit {name}", found.count("pass"), found.count("fail") + int(short),
+                   found.count("skip"), details)
+
+
 # --------------------------------------------------------------------------------
 # Rows of errno_matrix
 
@@ -293,6 +343,8 @@ def judge_guest(counts, what, result, tests=("default",), rows=(), expected=None
     results, status, said = result
     counts.check(f"{what}: guest", status == 0,
                  said.splitlines()[-25:] + [f"lab/vm: status {status}"])
+    if "+perf" not in what:
+        judge_kunit(counts, what, os.path.join(os.path.dirname(results), "console.log"))
     listed = open(os.path.join(BUILD, "selftests", "pagesize", "tests")).read().split()
     passed = {}
     for size in tests:

@@ -10,8 +10,11 @@
 #include <linux/rcupdate.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
+#include <linux/xarray.h>
 
 #include <asm/native_pgtable.h>
+
+#include "native_ledger.h"
 
 enum native_state {
 	NATIVE_ACTIVE,		/* the hardware walks it */
@@ -25,12 +28,22 @@ enum native_result {
 	NATIVE_ABSENT,		/* the Linux table has nothing (any more) */
 	NATIVE_MIXED,		/* the Linux entries are not alike */
 	NATIVE_NO_MEMORY,	/* no memory for a table */
+	NATIVE_FORCED,		/* debugfs was told so */
 };
 
 /* The tables below the first, freed all at once after an RCU grace period. */
 struct native_tables {
 	struct rcu_head rcu;
 	struct list_head list;
+};
+
+/* What was taken out of a native table, and may still be in a TLB. */
+struct native_ledger {
+	struct xarray stale;		/* by native page: see native_debug.c */
+	struct list_head node;
+	atomic_t renewed;		/* the mm has got another ASID */
+	unsigned long bad;		/* errors that were found */
+	bool quiet;			/* a test that expects them */
 };
 
 struct native_pgt {
@@ -52,12 +65,68 @@ struct native_pgt {
 	unsigned long bad_addr;		/* what could not be entered */
 	unsigned long retry;		/* not to be undone before, in jiffies */
 	unsigned long wait_for;		/* how long that was, in jiffies */
+#ifdef CONFIG_ARM64_NATIVE_PGTABLE_DEBUG
+	struct native_ledger ledger;
+#endif
 };
 
+u64 *native_walk(const struct native_pgt *np, unsigned long addr);
 struct native_tables *native_tables_alloc(void);
 void native_promote(struct native_pgt *np);
 void native_drop_tables(struct native_pgt *np, enum native_state state);
 void native_demote(struct native_pgt *np, unsigned long addr,
 		   enum native_result why);
+
+#ifdef CONFIG_ARM64_NATIVE_PGTABLE_DEBUG
+void native_debug_create(struct native_pgt *np);
+void native_debug_destroy(struct native_pgt *np);
+void native_debug_write(struct native_pgt *np, unsigned long addr, u64 old,
+			u64 desc);
+void native_debug_tlbi(struct native_pgt *np, const struct native_tlbi *op);
+void native_debug_drop(struct native_pgt *np);
+void native_debug_dropped(struct native_pgt *np);
+void native_debug_unused(struct native_pgt *np, const u64 *table,
+			 unsigned long addr);
+void native_debug_discard(struct native_pgt *np, unsigned long start,
+			  unsigned long end, unsigned long keep);
+void native_check(struct native_pgt *np, unsigned long start,
+		  unsigned long end, pte_t *ptep);
+void native_check_mm(struct native_pgt *np);
+const char *native_compare(const struct native_pgt *np, u64 desc, pte_t pte,
+			   phys_addr_t phys);
+#else
+static inline void native_debug_create(struct native_pgt *np) { }
+static inline void native_debug_destroy(struct native_pgt *np) { }
+static inline void native_debug_write(struct native_pgt *np, unsigned long addr,
+				      u64 old, u64 desc) { }
+static inline void native_debug_tlbi(struct native_pgt *np,
+				     const struct native_tlbi *op) { }
+static inline void native_debug_drop(struct native_pgt *np) { }
+static inline void native_debug_dropped(struct native_pgt *np) { }
+static inline void native_debug_unused(struct native_pgt *np, const u64 *table,
+				       unsigned long addr) { }
+static inline void native_debug_discard(struct native_pgt *np,
+					unsigned long start, unsigned long end,
+					unsigned long keep) { }
+static inline void native_check(struct native_pgt *np, unsigned long start,
+				unsigned long end, pte_t *ptep) { }
+static inline void native_check_mm(struct native_pgt *np) { }
+#endif
+
+/**
+ * native_write - change an entry
+ * @np: the native table
+ * @addr: address of the native page
+ * @entry: its entry
+ * @desc: what it is to be
+ *
+ * Context: Under the page table lock.
+ */
+static inline void native_write(struct native_pgt *np, unsigned long addr,
+				u64 *entry, u64 desc)
+{
+	native_debug_write(np, addr, *entry, desc);
+	WRITE_ONCE(*entry, desc);
+}
 
 #endif /* __ARM64_MM_NATIVE_H */

@@ -16,72 +16,12 @@
 #include <asm/tlbflush.h>
 
 #include "native.h"
+#include "native_encode.h"
 
 DEFINE_STATIC_KEY_FALSE(native_pgt_key);
 
 /* As many native entries are looked at around a fault. */
 #define NATIVE_AROUND		32UL
-
-/* What a Linux entry and a native one have in the same place. */
-#ifdef CONFIG_ARM64_POE
-#define NATIVE_COPY_PO		PTE_PO_IDX_MASK
-#else
-#define NATIVE_COPY_PO		0
-#endif
-#define NATIVE_COPY		(PTE_ATTRINDX_MASK | PTE_USER | PTE_GP | \
-				 PTE_PXN | PTE_UXN | NATIVE_COPY_PO)
-
-/* What may differ between the Linux entries that make one native entry. */
-#define NATIVE_MAY_DIFFER	(PTE_AF | PTE_RDONLY | PTE_CONT | \
-				 PTE_SWBITS_MASK)
-
-static unsigned int native_table_bits(const struct native_pgt *np)
-{
-	return np->shift - 3;
-}
-
-static unsigned int native_pages(const struct native_pgt *np)
-{
-	return 1U << (np->shift - PAGE_SHIFT);
-}
-
-/*
- * The address in a descriptor. In the 64K granule, bits 51:48 of it are where
- * a smaller granule has bits 15:12.
- */
-static u64 native_phys_to_desc(const struct native_pgt *np, phys_addr_t phys)
-{
-	if (np->shift == 16)
-		return (phys & GENMASK_ULL(47, 16)) |
-		       ((phys >> 36) & GENMASK_ULL(15, 12));
-	return phys & GENMASK_ULL(47, 14);
-}
-
-static phys_addr_t native_desc_to_phys(const struct native_pgt *np, u64 desc)
-{
-	if (np->shift == 16)
-		return (desc & GENMASK_ULL(47, 16)) |
-		       ((desc & GENMASK_ULL(15, 12)) << 36);
-	return desc & GENMASK_ULL(47, 14);
-}
-
-/*
- * The native entry for a Linux entry of any level, or 0 where there is to be
- * none: an old one only serves hardware that notes accesses itself. It never
- * finds a store to note: what is writable is dirty.
- */
-static u64 native_encode(const struct native_pgt *np, pte_t pte, bool young,
-			 bool dirty, phys_addr_t phys)
-{
-	u64 desc = (pte_val(pte) & NATIVE_COPY) | PTE_TYPE_PAGE | PTE_SHARED |
-		   PTE_NG | native_phys_to_desc(np, phys);
-
-	if (young)
-		desc |= PTE_AF;
-	else if (!np->hw_af)
-		return 0;
-	return desc | (pte_write(pte) && dirty ? PTE_DBM : PTE_RDONLY);
-}
 
 /*
  * The entry of @addr that covers 1 << @last bytes, or NULL if there is no table
@@ -108,14 +48,23 @@ static u64 *native_walk_to(const struct native_pgt *np, unsigned long addr,
 	return entry;
 }
 
-static u64 *native_walk(const struct native_pgt *np, unsigned long addr)
+/**
+ * native_walk - find an entry
+ * @np: the native table
+ * @addr: the address
+ *
+ * Context: Under a page table lock, or rcu_read_lock(): the tables may go.
+ * Return: the entry of @addr, or NULL if there is no table for it.
+ */
+u64 *native_walk(const struct native_pgt *np, unsigned long addr)
 {
 	return native_walk_to(np, addr, np->shift);
 }
 
 static struct ptdesc *native_table_alloc(const struct native_pgt *np)
 {
-	const gfp_t gfp = GFP_PGTABLE_USER | __GFP_NOWARN | __GFP_NORETRY;
+	const gfp_t gfp = GFP_PGTABLE_USER | __GFP_NOWARN |
+			  __GFP_RETRY_MAYFAIL;
 	struct ptdesc *pt = pagetable_alloc(gfp, np->shift - PAGE_SHIFT);
 
 	if (pt)
@@ -212,6 +161,7 @@ void native_drop_tables(struct native_pgt *np, enum native_state state)
 	struct ptdesc *pt;
 	long bytes = 0;
 
+	native_debug_drop(np);
 	spin_lock(&np->lock);
 	WRITE_ONCE(np->state, state);
 	tables = np->tables;
@@ -226,6 +176,7 @@ void native_drop_tables(struct native_pgt *np, enum native_state state)
 	atomic_long_sub(bytes, &np->mm->pgtables_bytes);
 	/* What leads to the tables may be cached. */
 	flush_tlb_mm(np->mm);
+	native_debug_dropped(np);
 	call_rcu(&tables->rcu, native_tables_free);
 }
 
@@ -254,6 +205,8 @@ static void native_free_table(struct native_pgt *np, u64 *entry,
 			if (table[i])
 				native_free_table(np, table + i, shift,
 						  addr + ((u64)i << shift));
+	if (shift == np->shift)
+		native_debug_unused(np, table, addr);
 
 	WRITE_ONCE(*entry, 0);
 	if (native_flush_tlb_range(np->mm, addr, addr + 1, true, true))
@@ -356,10 +309,7 @@ void native_create(struct mm_struct *mm)
 	np = kzalloc_obj(*np, GFP_KERNEL_ACCOUNT);
 	if (!np)
 		goto out;
-	np->shift = shift;
-	np->levels = DIV_ROUND_UP(vabits_actual - shift, native_table_bits(np));
-	np->top_shift = shift + native_table_bits(np) * (np->levels - 1);
-	np->pgd_entries = 1U << (vabits_actual - np->top_shift);
+	native_set_geometry(np, shift, vabits_actual);
 	np->tg0 = shift == 16 ? TCR_TG0_64K : TCR_TG0_16K;
 	np->state = NATIVE_ACTIVE;
 	np->hw_af = native_hw_af();
@@ -367,13 +317,13 @@ void native_create(struct mm_struct *mm)
 	spin_lock_init(&np->lock);
 	mutex_init(&np->transition);
 	init_waitqueue_head(&np->wait);
-	/* Aligned to its size, a power of two, and at least to 64 bytes. */
-	np->pgd = kzalloc(max_t(size_t, np->pgd_entries * sizeof(*np->pgd), 64),
-			  GFP_KERNEL_ACCOUNT);
+	/* Aligned to its size, which is a power of two. */
+	np->pgd = kzalloc(native_pgd_size(np), GFP_KERNEL_ACCOUNT);
 	np->tables = native_tables_alloc();
 	if (!np->pgd || !np->tables)
 		goto free;
 	np->pgd_phys = virt_to_phys(np->pgd);
+	native_debug_create(np);
 	mm->context.hw = np->pgd_phys;
 	mm->context.native = np;
 	return;
@@ -394,7 +344,10 @@ out:
  */
 void native_exit(struct mm_struct *mm)
 {
-	native_drop_tables(mm_native(mm), NATIVE_DEAD);
+	struct native_pgt *np = mm_native(mm);
+
+	native_check_mm(np);
+	native_drop_tables(np, NATIVE_DEAD);
 }
 
 /**
@@ -410,6 +363,7 @@ void native_destroy(struct mm_struct *mm)
 	/* Not done yet if fork() failed. */
 	native_drop_tables(np, NATIVE_DEAD);
 	mm->context.native = NULL;
+	native_debug_destroy(np);
 	kfree(np->pgd);
 	kfree(np);
 }
@@ -434,7 +388,7 @@ void __native_zap(struct native_pgt *np, unsigned long start, unsigned long end)
 
 		for (; entry && addr < next; addr += size, entry++)
 			if (*entry)
-				WRITE_ONCE(*entry, 0);
+				native_write(np, addr, entry, 0);
 		addr = next;
 	}
 }
@@ -462,12 +416,17 @@ void __native_wrprotect(struct native_pgt *np, unsigned long start,
 		if (!entry || !*entry)
 			continue;
 		if (addr < start || addr + size > end) {
-			WRITE_ONCE(*entry, 0);
+			native_write(np, addr, entry, 0);
 			continue;
 		}
-		/* The hardware may be setting PTE_AF right now. */
-		atomic64_or(PTE_RDONLY, (atomic64_t *)entry);
+		native_debug_write(np, addr, *entry,
+				   (*entry | PTE_RDONLY) & ~PTE_DBM);
+		/*
+		 * The hardware may be setting PTE_AF right now. With PTE_DBM,
+		 * it would also clear PTE_RDONLY again.
+		 */
 		atomic64_andnot(PTE_DBM, (atomic64_t *)entry);
+		atomic64_or(PTE_RDONLY, (atomic64_t *)entry);
 	}
 }
 
@@ -492,7 +451,7 @@ static bool native_clear_young(struct native_pgt *np, unsigned long start,
 						       (atomic64_t *)entry) &
 				 PTE_AF;
 		else
-			WRITE_ONCE(*entry, 0);
+			native_write(np, addr, entry, 0);
 	}
 	return young;
 }
@@ -550,47 +509,6 @@ void __native_clear_young_pmd(struct native_pgt *np, unsigned long addr,
 		;
 }
 
-struct native_block {
-	pte_t pte;		/* of the first kernel page */
-	bool young;		/* all of them are */
-	bool dirty;
-};
-
-static pteval_t native_attributes(pte_t pte)
-{
-	return pgprot_val(pte_pgprot(pte)) & ~NATIVE_MAY_DIFFER;
-}
-
-/*
- * Whether the Linux entries from @ptep on, those of a native page, are valid,
- * of one aligned block of memory and with the same attributes.
- */
-static bool native_read_block(const struct native_pgt *np, pte_t *ptep,
-			      struct native_block *block)
-{
-	const unsigned int nr = native_pages(np);
-	const pte_t first = __ptep_get(ptep);
-	const unsigned long pfn = pte_pfn(first);
-	const pteval_t attributes = native_attributes(first);
-	unsigned int i;
-
-	if (!pte_valid(first) || !IS_ALIGNED(pfn, nr))
-		return false;
-	block->pte = first;
-	block->young = pte_young(first);
-	block->dirty = pte_dirty(first);
-	for (i = 1; i < nr; i++) {
-		const pte_t pte = __ptep_get(ptep + i);
-
-		if (!pte_valid(pte) || pte_pfn(pte) != pfn + i ||
-		    native_attributes(pte) != attributes)
-			return false;
-		block->young &= pte_young(pte);
-		block->dirty &= pte_dirty(pte);
-	}
-	return true;
-}
-
 /*
  * Note for all kernel pages of a native page what the hardware would note for
  * one of them. It could do so itself any time, as the access is permitted, and
@@ -629,12 +547,12 @@ static void native_enter(struct native_pgt *np, unsigned long addr, u64 *entry,
 	/* Only rights may change in place, and only be added. */
 	if (old && ((old ^ desc) & ~(PTE_RDONLY | PTE_DBM | PTE_AF))) {
 		VM_WARN_ON_ONCE(1);
-		WRITE_ONCE(*entry, 0);
+		native_write(np, addr, entry, 0);
 		if (native_flush_tlb_range(np->mm, addr, addr + 1, false, true))
 			__tlbi_sync_s1ish(np->mm);
 	}
 	if (old != desc)
-		WRITE_ONCE(*entry, desc);
+		native_write(np, addr, entry, desc);
 	if (old && native_flush_tlb_range(np->mm, addr, addr + 1, false, false))
 		dsb(nsh);
 }
@@ -694,9 +612,10 @@ static void native_fill_around(struct native_pgt *np, unsigned long addr,
 		if (!pte_valid(__ptep_get(ptep)) ||
 		    !native_read_block(np, ptep, &block))
 			continue;
-		WRITE_ONCE(*entry, native_encode(np, block.pte, block.young,
-						 block.dirty,
-						 PFN_PHYS(pte_pfn(block.pte))));
+		native_write(np, a, entry,
+			     native_encode(np, block.pte, block.young,
+					   block.dirty,
+					   PFN_PHYS(pte_pfn(block.pte))));
 	}
 }
 
@@ -721,9 +640,11 @@ native_fill_block(struct native_pgt *np, unsigned long addr, u64 *entry,
 	for (a = max(base, w->start); a < min(base + size, w->end);
 	     a += BIT(np->shift), entry++)
 		if (!*entry)
-			WRITE_ONCE(*entry, native_encode(np, pte, true,
-							 pte_dirty(pte),
-							 phys + (a - base)));
+			native_write(np, a, entry,
+				     native_encode(np, pte, true, pte_dirty(pte),
+						   phys + (a - base)));
+	native_check(np, max(base, w->start), a, NULL);
+	native_debug_discard(np, max(base, w->start), a, addr);
 	return NATIVE_FILLED;
 }
 
@@ -831,8 +752,11 @@ native_fill(struct native_pgt *np, struct vm_area_struct *vma,
 	result = native_fill_ptes(np, addr, entry, ptep +
 				  ((ALIGN_DOWN(addr, BIT(np->shift)) -
 				    w.start) >> PAGE_SHIFT), write);
-	if (result == NATIVE_FILLED)
+	if (result == NATIVE_FILLED) {
 		native_fill_around(np, addr, &w, ptep);
+		native_check(np, w.start, w.end, NULL);
+		native_debug_discard(np, w.start, w.end, addr);
+	}
 	pte_unmap_unlock(ptep, ptl);
 out:
 	rcu_read_unlock();
@@ -955,6 +879,7 @@ void __native_set_ptes(struct native_pgt *np, unsigned long addr, pte_t *ptep,
 					     block.dirty,
 					     PFN_PHYS(pte_pfn(block.pte)));
 		if (*entry != desc)
-			WRITE_ONCE(*entry, desc);
+			native_write(np, page, entry, desc);
+		native_check(np, page, page + size, ptep);
 	}
 }

@@ -58,7 +58,11 @@ void native_switch_mm(struct mm_struct *mm)
 
 	/* exec has interrupts on, and native_unpark() may come in one. */
 	local_irq_save(flags);
-	this_cpu_write(native_loaded, np);
+	if (this_cpu_read(native_loaded) != np) {
+		/* Who changes the tables of another mm need not stop us then. */
+		cpu_set_reserved_ttbr0();
+		this_cpu_write(native_loaded, np);
+	}
 	/* Pairs with native_demote(): it sees this CPU, or we see its hw. */
 	smp_mb();
 	hw = READ_ONCE(mm->context.hw);
@@ -119,6 +123,7 @@ void __native_wait(struct mm_struct *mm)
 static const char * const native_why[] = {
 	[NATIVE_MIXED]		= "not one block",
 	[NATIVE_NO_MEMORY]	= "no memory for a table",
+	[NATIVE_FORCED]		= "asked for",
 };
 
 /* For the time of a change, no table is installed where the mm runs. */
@@ -164,6 +169,7 @@ void native_demote(struct native_pgt *np, unsigned long addr,
 		return;
 	}
 
+	native_check_mm(np);
 	native_park_mm(np);
 	native_drop_tables(np, NATIVE_OFF);
 	np->bad_addr = addr;

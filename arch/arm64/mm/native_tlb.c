@@ -29,7 +29,9 @@
  * Which table is walked is read after the barrier that has the walkers see the
  * changed entries: should the mm change tables after that, the walks of the
  * other table see the change, too, and the change of tables invalidates all
- * that is cached of this one.
+ * that is cached of this one. In between, while no table is, what is cached may
+ * be of either: of the Linux table in small pages, until the change of tables
+ * has invalidated it, for which whoever frees a page must not wait.
  *
  * Context: Any.
  * Return: false if the hardware does not walk the native table.
@@ -37,27 +39,35 @@
 bool native_flush_tlb_range(struct mm_struct *mm, unsigned long start,
 			    unsigned long end, bool walkcache, bool broadcast)
 {
-	const struct native_pgt *np = mm_native(mm);
+	struct native_pgt *np = mm_native(mm);
 	const unsigned long size = 1UL << np->shift;
-	unsigned long addr, asid;
+	unsigned long addr, asid, hw;
 
 	if (broadcast)
 		dsb(ishst);
 	else
 		dsb(nshst);
 
-	if (READ_ONCE(mm->context.hw) == NATIVE_HW_LINUX)
+	hw = READ_ONCE(mm->context.hw);
+	if (hw == NATIVE_HW_LINUX)
 		return false;
 
 	start = ALIGN_DOWN(start, size);
 	end = ALIGN(end, size);
-	if (broadcast && (end - start) >> np->shift >= MAX_DVM_OPS) {
+	if (broadcast && (hw == NATIVE_HW_PARKED ||
+			  (end - start) >> np->shift >= MAX_DVM_OPS)) {
 		flush_tlb_mm(mm);
 		return true;
 	}
 
 	asid = ASID(mm);
 	for (addr = start; addr != end; addr += size) {
+		native_debug_tlbi(np, &(struct native_tlbi) {
+			.kind = NATIVE_TLBI_VA,
+			.broadcast = broadcast,
+			.asid = asid,
+			.start = addr,
+		});
 		if (!broadcast)
 			__tlbi_level_asid(vale1, addr, TLBI_TTL_UNKNOWN, asid);
 		else if (walkcache)

@@ -9,8 +9,12 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <linux/if_packet.h>
+#include <linux/mman.h>
 
 #include "pagesize.h"
 #include "pagesize_fixture.h"
@@ -35,8 +39,6 @@ static long hardware_kb(void)
 			fclose(f);
 			child_skip("the hardware has no such granule here");
 		}
-		if (why)
-			printf("# %s", why);
 		break;
 	}
 	if (f)
@@ -96,7 +98,7 @@ static void child_anon(int argc, char **argv)
 	CHECK(q != MAP_FAILED);
 	CHECK(filled(q, len / 2, 4));
 	CHECK(load_signal(p) == SIGSEGV);
-	CHECK(!all_zero(p + len / 2, len / 2));
+	CHECK(*(unsigned long *)(p + len / 2));
 
 	CHECK(!madvise(q, P, MADV_DONTNEED));
 	CHECK(all_zero(q, P));
@@ -132,6 +134,72 @@ static void child_file(int argc, char **argv)
 	CHECK(load_signal(shared + len / 2 - 1) == 0);
 	close(fd);
 	CHECK_NATIVE();
+}
+
+/* A block of 2 MB or so: fork, write, protect, and take parts out of it. */
+static void change_block(char *p, size_t len, bool parts)
+{
+	int status;
+	pid_t pid;
+
+	fill(p, len, 1);
+	CHECK(filled(p, len, 1));
+	pid = fork();
+	if (!pid) {
+		CHECK(filled(p, len, 1));
+		fill(p, len, 2);
+		CHECK(filled(p, len, 2));
+		CHECK_NATIVE();
+		fflush(stdout);
+		_exit(child_failures());
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	CHECK(filled(p, len, 1));
+	CHECK(!mprotect(p, len, PROT_READ));
+	CHECK(store_signal(p + len - 8) == SIGSEGV);
+	CHECK(!mprotect(p, len, PROT_READ | PROT_WRITE));
+	fill(p, len, 3);
+	CHECK(filled(p, len, 3));
+	if (parts) {
+		CHECK(!madvise(p + P, P, MADV_DONTNEED));
+		CHECK(all_zero(p + P, P));
+		CHECK(!munmap(p + 2 * P, P));
+		CHECK(load_signal(p + 2 * P) == SIGSEGV);
+		CHECK(load_signal(p + 3 * P) == 0);
+		CHECK(filled(p, P, 3));
+	}
+	CHECK_NATIVE();
+}
+
+/* Blocks that the kernel maps as such: transparent, collapsed, and hugetlb. */
+static void child_huge(int argc, char **argv)
+{
+	const size_t len = 4UL << 20;
+	char *p, *area;
+
+	hardware_kb();
+	area = map_anon(3 * len, 0);
+	p = (char *)(((unsigned long)area + len - 1) & ~(len - 1));
+	CHECK(!madvise(p, len, MADV_HUGEPAGE));
+	change_block(p, len, true);
+
+	CHECK(!madvise(p + len, len, MADV_NOHUGEPAGE));
+	fill(p + len, len, 4);
+	CHECK(!madvise(p + len, len, MADV_HUGEPAGE));
+	/* Whether there is memory for it is not our business. */
+	madvise(p + len, len, MADV_COLLAPSE);
+	CHECK(filled(p + len, len, 4));
+	change_block(p + len, len, true);
+	CHECK(!munmap(area, 3 * len));
+
+	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+		 MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_2MB, -1, 0);
+	if (p == MAP_FAILED) {
+		printf("# no hugetlb pages of 2 MB\n");
+		return;
+	}
+	change_block(p, len, false);
+	CHECK(!munmap(p, len));
 }
 
 struct worker {
@@ -185,6 +253,84 @@ static void child_threads(int argc, char **argv)
 	CHECK_NATIVE();
 }
 
+/*
+ * Memory in kernel pages, each from somewhere else: the ring of a packet socket
+ * with blocks of that size. Nothing else makes such without luck.
+ */
+static char *map_pieces(int *fd)
+{
+	const unsigned long size = kernel_page_size();
+	struct tpacket_req req = {
+		.tp_block_size = size,
+		.tp_block_nr = 2 * P / size,
+		.tp_frame_size = size,
+		.tp_frame_nr = 2 * P / size,
+	};
+	char *p;
+
+	*fd = socket(AF_PACKET, SOCK_RAW, 0);
+	if (*fd < 0)
+		child_skip("no packet socket (root, CONFIG_PACKET)");
+	if (!CHECK(!setsockopt(*fd, SOL_PACKET, PACKET_RX_RING, &req,
+			       sizeof(req))))
+		return NULL;
+	p = mmap(NULL, 2 * P, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+	return CHECK(p != MAP_FAILED) ? p : NULL;
+}
+
+static bool stop;
+
+static void *keep_working(void *arg)
+{
+	struct worker *w = arg;
+
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED) && !w->bad)
+		work(w);
+	return NULL;
+}
+
+/* What cannot be whole costs speed, while it is there, and nothing else. */
+static void child_demote(int argc, char **argv)
+{
+	const unsigned long step = kernel_page_size();
+	struct worker w[3] = {};
+	int i, round, fd;
+	size_t off;
+	char *p;
+
+	if (hardware_kb() == (long)step >> 10)
+		child_skip("the page of the kernel");
+	for (i = 0; i < 3; i++) {
+		w[i].seed = 1000 * i;
+		CHECK(!pthread_create(&w[i].thread, NULL, keep_working, w + i));
+	}
+	for (round = 0; round < 2; round++) {
+		p = map_pieces(&fd);
+		if (!p)
+			break;
+		/* The first word of a frame is its state, and ours so far. */
+		for (off = 0; off < 2 * P; off += step)
+			*(unsigned long *)(p + off + 64) = off + round;
+		CHECK(hardware_kb() == (long)step >> 10);
+		for (off = 0; off < 2 * P; off += step)
+			CHECK(*(unsigned long *)(p + off + 64) == off + round);
+		CHECK(!munmap(p, 2 * P));
+		close(fd);
+		for (i = 0; i < 200 && hardware_kb() != (long)P >> 10; i++) {
+			usleep(100000);
+			p = map_anon(P, 0);
+			*p = 1;
+			munmap(p, P);
+		}
+		CHECK_NATIVE();
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	for (i = 0; i < 3; i++) {
+		pthread_join(w[i].thread, NULL);
+		CHECK(!w[i].bad);
+	}
+}
+
 /* Tables go with what they map: one touch in each of many far places. */
 static void child_sweep(int argc, char **argv)
 {
@@ -215,7 +361,9 @@ static const struct child children[] = {
 	{ "start", child_start },
 	{ "anon", child_anon },
 	{ "file", child_file },
+	{ "huge", child_huge },
 	{ "threads", child_threads },
+	{ "demote", child_demote },
 	{ "sweep", child_sweep },
 	{ }
 };
@@ -235,9 +383,31 @@ TEST_F(pages, file)
 	EXPECT_CHILD("file");
 }
 
+TEST_F(pages, huge)
+{
+	/* For both sides of fork(); the child is content without. */
+	int fd = open("/proc/sys/vm/nr_hugepages", O_WRONLY);
+
+	if (fd >= 0) {
+		EXPECT_EQ(1, write(fd, "8", 1));
+		close(fd);
+	}
+	EXPECT_CHILD("huge");
+	fd = open("/proc/sys/vm/nr_hugepages", O_WRONLY);
+	if (fd >= 0) {
+		EXPECT_EQ(1, write(fd, "0", 1));
+		close(fd);
+	}
+}
+
 TEST_F(pages, threads)
 {
 	EXPECT_CHILD("threads");
+}
+
+TEST_F(pages, demote)
+{
+	EXPECT_CHILD("demote");
 }
 
 TEST_F(pages, sweep)

@@ -1,0 +1,867 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Native page tables: checks.
+ *
+ * There are two. The table checker compares native entries with the Linux
+ * entries that they mirror. The ledger has a record of each native entry that
+ * was valid and is so no longer, or gives less rights, until the TLB has been
+ * invalidated in a way that the architecture guarantees to cover it: before
+ * that, the memory must not be freed, nor must another entry take its place.
+ *
+ * A record is made after the entry was written, and removed before the TLB is
+ * invalidated: an entry that changes between is not taken for covered. So an
+ * error that coincides with the invalidation for another may be missed, but
+ * what is reported is one. Nor is it checked that the invalidation is waited
+ * for; that memory is free which is not given back to the page allocator, but
+ * to a pool (of hugetlb, for instance); and what a page had before its current
+ * record, if Linux has entered another page there without a wait.
+ *
+ * Where only the young bit of Linux entries was cleared, nobody invalidates the
+ * TLB. Their record stays until the same page is entered again or something
+ * else has the TLB invalidated, which must be so before the page is freed.
+ */
+#define pr_fmt(fmt) "native page table: " fmt
+
+#include <linux/debugfs.h>
+#include <linux/hugetlb.h>
+#include <linux/init.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/mm_inline.h>
+#include <linux/random.h>
+#include <linux/ratelimit.h>
+#include <linux/rcupdate_wait.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task.h>
+#include <linux/seq_file.h>
+#include <linux/xarray.h>
+
+#include <asm/tlbflush.h>
+
+#include "native.h"
+#include "native_encode.h"
+
+/* As many kernel pages are in the largest native page. */
+#define MAX_PAGES		(SZ_64K >> PAGE_SHIFT)
+
+static atomic_long_t nr_checked;	/* native entries compared */
+static atomic_long_t nr_bad;		/* errors of any kind */
+static atomic_long_t nr_recorded;	/* records made so far */
+static atomic_long_t nr_lost;		/* not made for want of memory */
+static atomic_long_t nr_skipped;	/* checks of an mm */
+
+static u32 discard_percent;
+
+/*
+ * Count an error and show it. Tests provoke them.
+ */
+static void report(struct native_pgt *np, unsigned long addr, const char *what,
+		   u64 first, u64 second)
+{
+	static DEFINE_RATELIMIT_STATE(limit, 5 * HZ, 10);
+
+	np->ledger.bad++;
+	if (np->ledger.quiet)
+		return;
+	atomic_long_inc(&nr_bad);
+	if (__ratelimit(&limit))
+		WARN(1, "native page table: mm %p, %#lx: %s: %#018llx, %#018llx\n",
+		     np->mm, addr, what, first, second);
+}
+
+/* The ledger. */
+
+/* Of all; the lock is also that of each one's records. */
+static LIST_HEAD(ledgers);
+static DEFINE_SPINLOCK(ledger_lock);
+
+/*
+ * How many records there are of each native page of memory, by the number of
+ * its first kernel page. It is read without the lock. There may be pages of
+ * two sizes: the count of the larger ones is in the upper half.
+ */
+static DEFINE_XARRAY(stale_pfns);
+#define STALE_64K		BIT(24)
+
+static u64 record_desc(void *record)
+{
+	return ((u64)xa_to_value(record) << 1) | PTE_VALID;
+}
+
+static void count_pfn(struct native_pgt *np, u64 desc, bool add)
+{
+	const unsigned long pfn = PHYS_PFN(native_desc_to_phys(np, desc));
+	const unsigned long one = np->shift == 16 ? STALE_64K : 1;
+	void *count = xa_load(&stale_pfns, pfn);
+	unsigned long n = count ? xa_to_value(count) : 0;
+
+	if (!add) {
+		if (n == one)
+			xa_erase(&stale_pfns, pfn);
+		else if (n > one)
+			xa_store(&stale_pfns, pfn, xa_mk_value(n - one), GFP_ATOMIC);
+		return;
+	}
+	if (xa_is_err(xa_store(&stale_pfns, pfn, xa_mk_value(n + one), GFP_ATOMIC)))
+		atomic_long_inc(&nr_lost);
+}
+
+static void remove_record(struct native_pgt *np, unsigned long index)
+{
+	void *record = xa_erase(&np->ledger.stale, index);
+
+	if (record)
+		count_pfn(np, record_desc(record), false);
+}
+
+static void remove_all(struct native_pgt *np)
+{
+	unsigned long index;
+	void *record;
+
+	xa_for_each(&np->ledger.stale, index, record)
+		remove_record(np, index);
+}
+
+/* Nothing in a TLB is used any more that has an ASID of an older generation. */
+static void remove_renewed(struct native_pgt *np)
+{
+	if (atomic_read(&np->ledger.renewed) &&
+	    atomic_xchg(&np->ledger.renewed, 0))
+		remove_all(np);
+}
+
+static void add_record(struct native_pgt *np, unsigned long index, u64 desc)
+{
+	void *record = xa_load(&np->ledger.stale, index);
+
+	if (record) {
+		const u64 stale = record_desc(record);
+
+		/* The TLB may have any of both: keep the one with more rights. */
+		if (native_conflict(stale, desc) == NATIVE_LESS_RIGHTS)
+			return;
+		remove_record(np, index);
+	}
+	record = xa_store(&np->ledger.stale, index, xa_mk_value(desc >> 1),
+			  GFP_ATOMIC);
+	if (xa_is_err(record)) {
+		atomic_long_inc(&nr_lost);
+		return;
+	}
+	count_pfn(np, desc, true);
+	atomic_long_inc(&nr_recorded);
+}
+
+static const char * const conflicts[] = {
+	[NATIVE_LESS_RIGHTS]	= "less rights without a TLB invalidation",
+	[NATIVE_OTHER_PAGE]	= "another page without a TLB invalidation",
+	[NATIVE_OTHER_SIZE]	= "another size without a TLB invalidation",
+	[NATIVE_OTHER_TYPE]	= "another type without a TLB invalidation",
+};
+
+/**
+ * native_debug_write - note a change of a native entry
+ * @np: the native table
+ * @addr: address of the native page
+ * @old: what the entry was
+ * @desc: what it will be
+ *
+ * Linux itself does without waiting for the TLB in one case: between a change
+ * and the end of the mmu_gather that invalidates the TLB for it, a fault may
+ * make a new entry. It is so, too, for the hardware that walks Linux's table.
+ *
+ * Context: Under the page table lock.
+ */
+void native_debug_write(struct native_pgt *np, unsigned long addr, u64 old,
+			u64 desc)
+{
+	const unsigned long index = addr >> np->shift;
+	enum native_conflict conflict = NATIVE_NO_CONFLICT;
+	unsigned long flags;
+	void *record;
+
+	if (old == desc)
+		return;
+
+	spin_lock_irqsave(&ledger_lock, flags);
+	remove_renewed(np);
+	if (old && desc) {
+		conflict = native_conflict(old, desc);
+		if (conflict > NATIVE_LESS_RIGHTS)
+			report(np, addr, conflicts[conflict], old, desc);
+	}
+	/* What takes all tables out has the TLB invalidated after that. */
+	if (old && (!desc || conflict) && READ_ONCE(np->state) == NATIVE_ACTIVE)
+		add_record(np, index, old);
+	record = desc ? xa_load(&np->ledger.stale, index) : NULL;
+	if (record) {
+		const u64 stale = record_desc(record);
+
+		conflict = native_conflict(stale, desc);
+		if (!conflict)
+			remove_record(np, index);
+		else if (!old && !mm_tlb_flush_pending(np->mm))
+			report(np, addr, conflicts[conflict], stale, desc);
+	}
+	spin_unlock_irqrestore(&ledger_lock, flags);
+}
+
+/**
+ * native_debug_tlbi - note that entries of the TLB are invalidated
+ * @np: the native table of the mm that it is done for
+ * @op: what the instruction is told
+ *
+ * Context: Any; before the instruction.
+ */
+void native_debug_tlbi(struct native_pgt *np, const struct native_tlbi *op)
+{
+	unsigned long first = 0, last = ULONG_MAX, index, flags;
+	const unsigned long asid = ASID(np->mm);
+	void *record;
+
+	if (xa_empty(&np->ledger.stale))
+		return;
+
+	if (op->kind == NATIVE_TLBI_VA) {
+		first = op->start >> np->shift;
+		last = first;
+	} else if (op->kind == NATIVE_TLBI_RANGE) {
+		first = op->start >> np->shift;
+		last = op->end >> np->shift;
+	}
+	spin_lock_irqsave(&ledger_lock, flags);
+	remove_renewed(np);
+	xa_for_each_range(&np->ledger.stale, index, record, first, last)
+		if (native_tlbi_covers(op, asid, index << np->shift, np->shift))
+			remove_record(np, index);
+	spin_unlock_irqrestore(&ledger_lock, flags);
+}
+
+/**
+ * __native_debug_tlbi_mm - see native_debug_tlbi_mm()
+ * @mm: the mm; it has a native table
+ * @asid: the ASID
+ *
+ * Context: Any.
+ */
+void __native_debug_tlbi_mm(struct mm_struct *mm, unsigned long asid)
+{
+	native_debug_tlbi(mm_native(mm), &(struct native_tlbi) {
+		.kind = NATIVE_TLBI_ASID,
+		.broadcast = true,
+		.asid = asid,
+	});
+}
+
+/**
+ * __native_debug_tlbi_all - see native_debug_tlbi_all()
+ *
+ * Context: Any.
+ */
+void __native_debug_tlbi_all(void)
+{
+	struct native_pgt *np;
+	unsigned long flags;
+
+	if (xa_empty(&stale_pfns))
+		return;
+	spin_lock_irqsave(&ledger_lock, flags);
+	list_for_each_entry(np, &ledgers, ledger.node)
+		remove_all(np);
+	spin_unlock_irqrestore(&ledger_lock, flags);
+}
+
+/**
+ * __native_debug_new_asid - see native_debug_new_asid()
+ * @mm: the mm; it has a native table
+ *
+ * Context: Any.
+ */
+void __native_debug_new_asid(struct mm_struct *mm)
+{
+	/* A raw lock is held: it is done with the next look at the ledger. */
+	atomic_set(&mm_native(mm)->ledger.renewed, 1);
+}
+
+/* Whether there is a record of an entry that maps any of these pages. */
+static bool is_stale(unsigned long pfn, unsigned long nr)
+{
+	unsigned long index = ALIGN_DOWN(pfn, MAX_PAGES);
+	void *count;
+
+	xa_for_each_range(&stale_pfns, index, count, index, pfn + nr - 1) {
+		const unsigned long n = xa_to_value(count);
+		const unsigned long size = n >= STALE_64K ? SZ_64K : SZ_16K;
+
+		if (index + PHYS_PFN(size) > pfn)
+			return true;
+	}
+	return false;
+}
+
+static void report_free(unsigned long pfn, unsigned long nr)
+{
+	unsigned long index, flags;
+	struct native_pgt *np;
+	void *record;
+
+	/* It may be freed on behalf of us, who allocate memory for a record. */
+	if (!spin_trylock_irqsave(&ledger_lock, flags))
+		return;
+	list_for_each_entry(np, &ledgers, ledger.node) {
+		remove_renewed(np);
+		xa_for_each(&np->ledger.stale, index, record) {
+			const u64 desc = record_desc(record);
+			const unsigned long first =
+				PHYS_PFN(native_desc_to_phys(np, desc));
+
+			if (first >= pfn + nr ||
+			    first + BIT(np->shift - PAGE_SHIFT) <= pfn)
+				continue;
+			report(np, index << np->shift,
+			       "freed without a TLB invalidation", desc,
+			       PFN_PHYS(pfn));
+			remove_record(np, index);
+		}
+	}
+	spin_unlock_irqrestore(&ledger_lock, flags);
+}
+
+/**
+ * arch_free_page - look whether a TLB may still have what is freed
+ * @page: the first page
+ * @order: log2 of their number
+ *
+ * Context: Any.
+ */
+void arch_free_page(struct page *page, int order)
+{
+	const unsigned long pfn = page_to_pfn(page);
+
+	if (xa_empty(&stale_pfns))
+		return;
+	if (is_stale(pfn, BIT(order)))
+		report_free(pfn, BIT(order));
+}
+
+/**
+ * native_debug_create - get ready to check a native table
+ * @np: the new native table
+ *
+ * Context: Any.
+ */
+void native_debug_create(struct native_pgt *np)
+{
+	unsigned long flags;
+
+	xa_init_flags(&np->ledger.stale, XA_FLAGS_LOCK_IRQ);
+	spin_lock_irqsave(&ledger_lock, flags);
+	list_add(&np->ledger.node, &ledgers);
+	spin_unlock_irqrestore(&ledger_lock, flags);
+}
+
+/**
+ * native_debug_destroy - forget a native table
+ * @np: the native table; it is empty, and so should be the ledger
+ *
+ * Context: Any.
+ */
+void native_debug_destroy(struct native_pgt *np)
+{
+	unsigned long flags;
+
+	native_debug_dropped(np);
+	spin_lock_irqsave(&ledger_lock, flags);
+	list_del(&np->ledger.node);
+	remove_all(np);
+	spin_unlock_irqrestore(&ledger_lock, flags);
+}
+
+/*
+ * The next entry of the last level, from @addr on, for which there is a table;
+ * @addr becomes its address. Return: the entry, or NULL if there is none.
+ */
+static u64 *next_entry(const struct native_pgt *np, unsigned long *addr)
+{
+	const unsigned int bits = native_table_bits(np);
+	unsigned long a = *addr;
+
+	while (a >> np->top_shift < np->pgd_entries) {
+		unsigned int shift = np->top_shift;
+		u64 *entry = np->pgd + (a >> shift), desc;
+
+		while (shift != np->shift && (desc = READ_ONCE(*entry))) {
+			shift -= bits;
+			entry = (u64 *)__va(native_desc_to_phys(np, desc)) +
+				((a >> shift) & (BIT(bits) - 1));
+		}
+		if (shift == np->shift) {
+			*addr = a;
+			return entry;
+		}
+		a = ALIGN_DOWN(a, BIT(shift)) + BIT(shift);
+	}
+	return NULL;
+}
+
+/*
+ * The next valid entry, from @addr on. Return: the entry, or 0.
+ */
+static u64 next_valid(const struct native_pgt *np, unsigned long *addr)
+{
+	const unsigned long span = BIT(np->shift + native_table_bits(np));
+	u64 *entry, desc;
+
+	while ((entry = next_entry(np, addr))) {
+		const unsigned long end = ALIGN_DOWN(*addr, span) + span;
+
+		for (; *addr != end; *addr += BIT(np->shift), entry++) {
+			desc = READ_ONCE(*entry);
+			if (desc)
+				return desc;
+		}
+	}
+	return 0;
+}
+
+/**
+ * native_debug_drop - note that all entries are about to go
+ * @np: the native table
+ *
+ * Context: Process context; before the tables are taken out.
+ */
+void native_debug_drop(struct native_pgt *np)
+{
+	unsigned long addr = 0;
+	u64 desc;
+
+	rcu_read_lock();
+	while ((desc = next_valid(np, &addr))) {
+		native_debug_write(np, addr, desc, 0);
+		addr += BIT(np->shift);
+	}
+	rcu_read_unlock();
+}
+
+/**
+ * native_debug_dropped - nothing of a native table should be in a TLB
+ * @np: the native table
+ *
+ * Context: Any.
+ */
+void native_debug_dropped(struct native_pgt *np)
+{
+	unsigned long index = 0, flags;
+	void *record;
+
+	spin_lock_irqsave(&ledger_lock, flags);
+	remove_renewed(np);
+	record = xa_find(&np->ledger.stale, &index, ULONG_MAX, XA_PRESENT);
+	if (record)
+		report(np, index << np->shift,
+		       "dropped without a TLB invalidation",
+		       record_desc(record), 0);
+	spin_unlock_irqrestore(&ledger_lock, flags);
+}
+
+/**
+ * native_debug_unused - nothing should be in a table that is freed by itself
+ * @np: the native table
+ * @table: one of its tables of the last level
+ * @addr: address of its first page
+ *
+ * Context: Any.
+ */
+void native_debug_unused(struct native_pgt *np, const u64 *table,
+			 unsigned long addr)
+{
+	const unsigned long nr = BIT(native_table_bits(np));
+	unsigned long i;
+
+	for (i = 0; i < nr; i++)
+		if (table[i])
+			report(np, addr + (i << np->shift),
+			       "freed with its table", table[i], 0);
+}
+
+/* The table checker. */
+
+/**
+ * native_compare - compare a native entry with a Linux entry
+ * @np: the native table
+ * @desc: the native entry
+ * @pte: a Linux entry of its page, of any level
+ * @phys: what @pte maps if it is that part of the block that @desc maps
+ *
+ * Linux may have added rights since.
+ *
+ * Return: what is wrong, or NULL.
+ */
+const char *native_compare(const struct native_pgt *np, u64 desc, pte_t pte,
+			   phys_addr_t phys)
+{
+	const bool writable = !(desc & PTE_RDONLY);
+	u64 want;
+
+	if (!pte_valid(pte))
+		return "the Linux entry is not valid";
+	if (PFN_PHYS(pte_pfn(pte)) != phys)
+		return "the Linux entry has another page";
+	if (!np->hw_af && !(desc & PTE_AF))
+		return "nobody notes that it is used";
+	if (!np->hw_af && !pte_young(pte))
+		return "the Linux entry is not young";
+	if (writable && !(pte_write(pte) && pte_dirty(pte)))
+		return "the Linux entry is not writable and dirty";
+	if (writable != !!(desc & PTE_DBM))
+		return "hardware may note that it is dirty";
+	want = native_encode(np, pte, true, true, native_desc_to_phys(np, desc));
+	if ((want ^ desc) & ~(PTE_RDONLY | PTE_DBM | PTE_AF))
+		return "the attributes differ";
+	return NULL;
+}
+
+/*
+ * The Linux entry for @addr, with the level that it is at. The page table lock
+ * is held, or what it protects cannot change.
+ */
+static pte_t *linux_entry(struct mm_struct *mm, unsigned long addr,
+			  unsigned long *size)
+{
+	pgd_t *pgd = pgd_offset(mm, addr);
+	p4d_t *p4d;
+	pud_t *pud;
+	pmd_t *pmd;
+
+	if (pgd_none(READ_ONCE(*pgd)))
+		return NULL;
+	p4d = p4d_offset(pgd, addr);
+	if (p4d_none(READ_ONCE(*p4d)))
+		return NULL;
+	pud = pud_offset(p4d, addr);
+	*size = PUD_SIZE;
+	if (!pud_table(READ_ONCE(*pud)))
+		return (pte_t *)pud;
+	pmd = pmd_offset(pud, addr);
+	*size = PMD_SIZE;
+	if (!pmd_table(READ_ONCE(*pmd)))
+		return (pte_t *)pmd;
+	*size = PAGE_SIZE;
+	return pte_offset_kernel(pmd, addr);
+}
+
+static void check_entry(struct native_pgt *np, unsigned long addr, u64 desc,
+			pte_t *ptep)
+{
+	phys_addr_t phys = native_desc_to_phys(np, desc);
+	const char *wrong = "the Linux entry is missing";
+	unsigned long size = PAGE_SIZE;
+	pte_t pte = __pte(0);
+	unsigned int i, nr;
+
+	atomic_long_inc(&nr_checked);
+	if (!ptep)
+		ptep = linux_entry(np->mm, addr, &size);
+	nr = size == PAGE_SIZE ? native_pages(np) : 1;
+	for (i = 0; ptep && i < nr; i++, ptep++, phys += PAGE_SIZE) {
+		pte = __ptep_get(ptep);
+		wrong = native_compare(np, desc, pte, size == PAGE_SIZE ? phys :
+				       phys - (addr & (size - 1)));
+		if (wrong)
+			break;
+	}
+	if (wrong)
+		report(np, addr, wrong, desc, pte_val(pte));
+}
+
+/**
+ * native_check - compare the native entries of a range with Linux's
+ * @np: the native table
+ * @start: first address
+ * @end: address behind the last one
+ * @ptep: the Linux entry of the first native page, if it is known: the table
+ *	that it is in may be about to take the place of a block
+ *
+ * Context: Under the page table lock of the whole range.
+ */
+void native_check(struct native_pgt *np, unsigned long start, unsigned long end,
+		  pte_t *ptep)
+{
+	const unsigned long size = BIT(np->shift);
+	const unsigned long span = size << native_table_bits(np);
+	const unsigned long first = ALIGN_DOWN(start, size);
+	unsigned long addr = first;
+
+	while (addr < end) {
+		unsigned long next = min(ALIGN_DOWN(addr, span) + span, end);
+		u64 *entry = native_walk(np, addr), desc;
+
+		for (; entry && addr < next; addr += size, entry++) {
+			desc = READ_ONCE(*entry);
+			if (desc)
+				check_entry(np, addr, desc, ptep ? ptep +
+					    ((addr - first) >> PAGE_SHIFT) :
+					    NULL);
+		}
+		addr = next;
+	}
+}
+
+/* With the lock of the Linux entries of this range, which one PMD is for. */
+static void check_locked(struct native_pgt *np, struct vm_area_struct *vma,
+			 unsigned long start, unsigned long end)
+{
+	struct mm_struct *mm = np->mm;
+	unsigned long size;
+	spinlock_t *ptl;	/* of the Linux page table */
+	pte_t *ptep;
+
+	if (is_vm_hugetlb_page(vma)) {
+		struct hstate *h = hstate_vma(vma);
+
+		ptep = huge_pte_offset(mm, start & huge_page_mask(h),
+				       huge_page_size(h));
+		if (ptep) {
+			ptl = huge_pte_lock(h, mm, ptep);
+			native_check(np, start, end, NULL);
+			spin_unlock(ptl);
+			return;
+		}
+	}
+again:
+	ptep = linux_entry(mm, start, &size);
+	if (ptep && size == PAGE_SIZE) {
+		ptep = pte_offset_map_lock(mm, pmd_off(mm, start), start, &ptl);
+		/* It has become a block, or is gone. */
+		if (!ptep)
+			goto again;
+		native_check(np, start, end, NULL);
+		pte_unmap_unlock(ptep, ptl);
+	} else if (ptep && size == PMD_SIZE) {
+		ptl = pmd_lock(mm, (pmd_t *)ptep);
+		if (pmd_table(READ_ONCE(*(pmd_t *)ptep))) {
+			spin_unlock(ptl);
+			goto again;
+		}
+		native_check(np, start, end, NULL);
+		spin_unlock(ptl);
+	} else {
+		spin_lock(&mm->page_table_lock);
+		native_check(np, start, end, NULL);
+		spin_unlock(&mm->page_table_lock);
+	}
+}
+
+/**
+ * native_check_mm - compare a whole native table with Linux's
+ * @np: the native table
+ *
+ * Also that each of its tables is accounted for, and each entry is in a VMA.
+ * It is not done if another task has the mm locked for writing, or waits for
+ * that, as the caller may have locked it for reading.
+ *
+ * Context: May sleep; no page table lock is held.
+ */
+void native_check_mm(struct native_pgt *np)
+{
+	const unsigned long span = BIT(np->shift + native_table_bits(np));
+	struct vm_area_struct *vma;
+	unsigned long addr = 0;
+	unsigned long end;
+	u64 desc;
+
+	if (!mmap_read_trylock(np->mm)) {
+		atomic_long_inc(&nr_skipped);
+		return;
+	}
+	rcu_read_lock();
+	while ((desc = next_valid(np, &addr))) {
+		end = min(ALIGN_DOWN(addr, PMD_SIZE) + PMD_SIZE,
+			  ALIGN_DOWN(addr, span) + span);
+		vma = find_vma(np->mm, addr);
+		if (!vma || vma->vm_start > addr) {
+			report(np, addr, "there is no VMA", desc, 0);
+			addr += BIT(np->shift);
+			continue;
+		}
+		end = min(end, vma->vm_end);
+		check_locked(np, vma, addr, end);
+		addr = end;
+		cond_resched_rcu();
+	}
+	rcu_read_unlock();
+	mmap_read_unlock(np->mm);
+}
+
+/**
+ * native_debug_discard - forget entries at random, as the knob says
+ * @np: the native table
+ * @start: first address of the range
+ * @end: address behind the last one
+ * @keep: address of what a fault was for
+ *
+ * Context: Under the page table lock of the whole range.
+ */
+void native_debug_discard(struct native_pgt *np, unsigned long start,
+			  unsigned long end, unsigned long keep)
+{
+	const unsigned long size = BIT(np->shift);
+	const u32 percent = READ_ONCE(discard_percent);
+	unsigned long addr;
+
+	if (!percent)
+		return;
+	for (addr = start; addr < end; addr += size)
+		if ((addr ^ keep) >= size && get_random_u32_below(100) < percent)
+			__native_zap(np, addr, addr + size);
+}
+
+/* What debugfs has. */
+
+static u32 table_pid;
+
+static struct mm_struct *native_mm_of(pid_t pid)
+{
+	struct task_struct *task = find_get_task_by_vpid(pid);
+	struct mm_struct *mm;
+
+	if (!task)
+		return NULL;
+	mm = get_task_mm(task);
+	put_task_struct(task);
+	if (mm && !mm_native(mm)) {
+		mmput(mm);
+		mm = NULL;
+	}
+	return mm;
+}
+
+/* What is mapped by contiguous entries that differ only in the address. */
+struct run {
+	unsigned long start;
+	unsigned long size;
+	phys_addr_t phys;
+	u64 desc;		/* but the address */
+};
+
+static void show_run(struct seq_file *m, const struct run *run)
+{
+	const u64 desc = run->desc;
+
+	if (!run->size)
+		return;
+	seq_printf(m, "%012lx-%012lx %8lu kB %#014llx %c%c%c%c attr %llu%s%s\n",
+		   run->start, run->start + run->size, run->size >> 10,
+		   (u64)run->phys, desc & PTE_USER ? 'r' : '-', desc & PTE_RDONLY ? '-' : 'w',
+		   desc & PTE_UXN ? '-' : 'x', desc & PTE_PXN ? '-' : 'p',
+		   (desc & PTE_ATTRINDX_MASK) >> 2,
+		   desc & PTE_GP ? " guarded" : "",
+		   desc & PTE_CONT ? " contiguous" : "");
+}
+
+static int table_show(struct seq_file *m, void *v)
+{
+	struct mm_struct *mm = native_mm_of(READ_ONCE(table_pid));
+	unsigned long addr = 0, pages = 0, bytes = 0;
+	struct run run = { };
+	struct native_pgt *np;
+	struct ptdesc *pt;
+	u64 desc;
+
+	if (!mm)
+		return -ESRCH;
+	np = mm_native(mm);
+
+	seq_printf(m, "page %lu kB, %u levels, %s\n", BIT(np->shift) >> 10,
+		   np->levels, native_active(mm) ? "walked" : "not walked");
+	rcu_read_lock();
+	while ((desc = next_valid(np, &addr))) {
+		const phys_addr_t phys = native_desc_to_phys(np, desc);
+
+		desc &= ~native_phys_to_desc(np, phys);
+		if (!run.size || addr != run.start + run.size ||
+		    phys != run.phys + run.size || desc != run.desc) {
+			show_run(m, &run);
+			run = (struct run) {
+				.start = addr, .phys = phys, .desc = desc,
+			};
+		}
+		run.size += BIT(np->shift);
+		pages++;
+		addr += BIT(np->shift);
+	}
+	show_run(m, &run);
+	rcu_read_unlock();
+
+	spin_lock(&np->lock);
+	if (np->tables)
+		list_for_each_entry(pt, &np->tables->list, pt_list)
+			bytes += BIT(np->shift);
+	spin_unlock(&np->lock);
+	seq_printf(m, "%lu pages, %lu bytes of tables and %zu of the first\n",
+		   pages, bytes, native_pgd_size(np));
+	mmput(mm);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(table);
+
+static int stats_show(struct seq_file *m, void *v)
+{
+	unsigned long index, nr = 0, flags;
+	struct native_pgt *np;
+	void *record;
+
+	spin_lock_irqsave(&ledger_lock, flags);
+	list_for_each_entry(np, &ledgers, ledger.node)
+		xa_for_each(&np->ledger.stale, index, record)
+			nr++;
+	spin_unlock_irqrestore(&ledger_lock, flags);
+
+	seq_printf(m, "errors %ld\n", atomic_long_read(&nr_bad));
+	seq_printf(m, "entries_checked %ld\n", atomic_long_read(&nr_checked));
+	seq_printf(m, "checks_skipped %ld\n", atomic_long_read(&nr_skipped));
+	seq_printf(m, "records %lu\n", nr);
+	seq_printf(m, "records_made %ld\n", atomic_long_read(&nr_recorded));
+	seq_printf(m, "records_lost %ld\n", atomic_long_read(&nr_lost));
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(stats);
+
+static int demote_set(void *data, u64 pid)
+{
+	struct mm_struct *mm = native_mm_of(pid);
+
+	if (!mm)
+		return -ESRCH;
+	native_demote(mm_native(mm), 0, NATIVE_FORCED);
+	mmput(mm);
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(demote_fops, NULL, demote_set, "%llu\n");
+
+static int check_set(void *data, u64 pid)
+{
+	struct mm_struct *mm = native_mm_of(pid);
+
+	if (!mm)
+		return -ESRCH;
+	native_check_mm(mm_native(mm));
+	mmput(mm);
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(check_fops, NULL, check_set, "%llu\n");
+
+static int __init native_debug_init(void)
+{
+	struct dentry *dir = debugfs_create_dir("native_pgtable", NULL);
+
+	debugfs_create_u32("pid", 0600, dir, &table_pid);
+	debugfs_create_file("table", 0400, dir, NULL, &table_fops);
+	debugfs_create_file("stats", 0400, dir, NULL, &stats_fops);
+	debugfs_create_file_unsafe("demote", 0200, dir, NULL, &demote_fops);
+	debugfs_create_file_unsafe("check", 0200, dir, NULL, &check_fops);
+	debugfs_create_u32("discard", 0600, dir, &discard_percent);
+	return 0;
+}
+late_initcall(native_debug_init);

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Native page tables: what depends on nothing but the arguments, so that it can
+ * be tested for each geometry.
+ */
+#ifndef __ARM64_MM_NATIVE_ENCODE_H
+#define __ARM64_MM_NATIVE_ENCODE_H
+
+#include <linux/math.h>
+#include <linux/minmax.h>
+#include <linux/pgtable.h>
+#include <linux/sizes.h>
+
+#include "native.h"
+
+/* What a Linux entry and a native one have in the same place. */
+#ifdef CONFIG_ARM64_POE
+#define NATIVE_COPY_PO		PTE_PO_IDX_MASK
+#else
+#define NATIVE_COPY_PO		0
+#endif
+#define NATIVE_COPY		(PTE_ATTRINDX_MASK | PTE_USER | PTE_GP | \
+				 PTE_PXN | PTE_UXN | NATIVE_COPY_PO)
+
+/* What may differ between the Linux entries that make one native entry. */
+#define NATIVE_MAY_DIFFER	(PTE_AF | PTE_RDONLY | PTE_CONT | \
+				 PTE_SWBITS_MASK)
+
+static inline unsigned int native_table_bits(const struct native_pgt *np)
+{
+	return np->shift - 3;
+}
+
+static inline unsigned int native_pages(const struct native_pgt *np)
+{
+	return 1U << (np->shift - PAGE_SHIFT);
+}
+
+/**
+ * native_set_geometry - settle the levels and sizes of a native table
+ * @np: the native table
+ * @shift: log2 of the native page
+ * @va_bits: bits of an address
+ */
+static inline void native_set_geometry(struct native_pgt *np,
+				       unsigned int shift, unsigned int va_bits)
+{
+	np->shift = shift;
+	np->levels = DIV_ROUND_UP(va_bits - shift, native_table_bits(np));
+	np->top_shift = shift + native_table_bits(np) * (np->levels - 1);
+	np->pgd_entries = 1U << (va_bits - np->top_shift);
+}
+
+/* The first table is aligned to its size, and at least to 64 bytes. */
+static inline size_t native_pgd_size(const struct native_pgt *np)
+{
+	return max_t(size_t, np->pgd_entries * sizeof(u64), 64);
+}
+
+/*
+ * The address in a descriptor. In the 64K granule, bits 51:48 of it are where
+ * a smaller granule has bits 15:12.
+ */
+static inline u64 native_phys_to_desc(const struct native_pgt *np,
+				      phys_addr_t phys)
+{
+	if (np->shift == 16)
+		return (phys & GENMASK_ULL(47, 16)) |
+		       ((phys >> 36) & GENMASK_ULL(15, 12));
+	return phys & GENMASK_ULL(47, 14);
+}
+
+static inline phys_addr_t native_desc_to_phys(const struct native_pgt *np,
+					      u64 desc)
+{
+	if (np->shift == 16)
+		return (desc & GENMASK_ULL(47, 16)) |
+		       ((desc & GENMASK_ULL(15, 12)) << 36);
+	return desc & GENMASK_ULL(47, 14);
+}
+
+/*
+ * The native entry for a Linux entry of any level, or 0 where there is to be
+ * none: an old one only serves hardware that notes accesses itself. It never
+ * finds a store to note: what is writable is dirty.
+ */
+static inline u64 native_encode(const struct native_pgt *np, pte_t pte,
+				bool young, bool dirty, phys_addr_t phys)
+{
+	u64 desc = (pte_val(pte) & NATIVE_COPY) | PTE_TYPE_PAGE | PTE_SHARED |
+		   PTE_NG | native_phys_to_desc(np, phys);
+
+	if (young)
+		desc |= PTE_AF;
+	else if (!np->hw_af)
+		return 0;
+	return desc | (pte_write(pte) && dirty ? PTE_DBM : PTE_RDONLY);
+}
+
+struct native_block {
+	pte_t pte;		/* of the first kernel page */
+	bool young;		/* all of them are */
+	bool dirty;
+};
+
+static inline pteval_t native_attributes(pte_t pte)
+{
+	return pgprot_val(pte_pgprot(pte)) & ~NATIVE_MAY_DIFFER;
+}
+
+/*
+ * Whether the Linux entries from @ptep on, those of a native page, are valid,
+ * of one aligned block of memory and with the same attributes.
+ */
+static inline bool native_read_block(const struct native_pgt *np, pte_t *ptep,
+				     struct native_block *block)
+{
+	const unsigned int nr = native_pages(np);
+	const pte_t first = __ptep_get(ptep);
+	const unsigned long pfn = pte_pfn(first);
+	const pteval_t attributes = native_attributes(first);
+	unsigned int i;
+
+	if (!pte_valid(first) || !IS_ALIGNED(pfn, nr))
+		return false;
+	block->pte = first;
+	block->young = pte_young(first);
+	block->dirty = pte_dirty(first);
+	for (i = 1; i < nr; i++) {
+		const pte_t pte = __ptep_get(ptep + i);
+
+		if (!pte_valid(pte) || pte_pfn(pte) != pfn + i ||
+		    native_attributes(pte) != attributes)
+			return false;
+		block->young &= pte_young(pte);
+		block->dirty &= pte_dirty(pte);
+	}
+	return true;
+}
+
+#endif /* __ARM64_MM_NATIVE_ENCODE_H */
