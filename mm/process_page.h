@@ -80,13 +80,13 @@ mapping_page_order(const struct address_space *mapping)
 
 #else /* CONFIG_PROCESS_PAGE_SIZE */
 
-static inline unsigned int
+static __always_inline unsigned int
 mapping_page_order(const struct address_space *mapping)
 {
 	return 0;
 }
 
-static inline unsigned int
+static __always_inline unsigned int
 process_page_shmem_order(const struct vm_area_struct *vma,
 			 struct address_space *mapping, pgoff_t index)
 {

@@ -54,17 +54,18 @@ static __always_inline bool process_page_tail(const struct inode *inode)
 
 #else
 
-static inline int __process_page_grow_begin(const struct inode *inode,
-					    loff_t to, bool nowait)
+static __always_inline int
+__process_page_grow_begin(const struct inode *inode, loff_t to, bool nowait)
 {
 	return 0;
 }
 
-static inline void __process_page_grow_end(struct inode *inode, loff_t from)
+static __always_inline void __process_page_grow_end(struct inode *inode,
+						    loff_t from)
 {
 }
 
-static inline bool process_page_tail(const struct inode *inode)
+static __always_inline bool process_page_tail(const struct inode *inode)
 {
 	return false;
 }
@@ -86,11 +87,23 @@ static inline void process_page_demote(struct mm_struct *mm, unsigned long addr,
  * of the file is locked.
  * Return: 0, or -EAGAIN if it would have to wait.
  */
-static inline int process_page_grow_begin(const struct inode *inode, loff_t to,
-					  bool nowait)
+static __always_inline int process_page_grow_begin(const struct inode *inode,
+						   loff_t to, bool nowait)
 {
 	return process_page_tail(inode) ?
 	       __process_page_grow_begin(inode, to, nowait) : 0;
+}
+
+/**
+ * process_page_grow_from - the size that process_page_grow_end() is told
+ * @inode: the file, before it grows
+ *
+ * Context: Any.
+ * Return: the size in bytes.
+ */
+static __always_inline loff_t process_page_grow_from(const struct inode *inode)
+{
+	return IS_ENABLED(CONFIG_PROCESS_PAGE_SIZE) ? i_size_read(inode) : 0;
 }
 
 /**
@@ -100,7 +113,8 @@ static inline int process_page_grow_begin(const struct inode *inode, loff_t to,
  *
  * Context: May sleep.
  */
-static inline void process_page_grow_end(struct inode *inode, loff_t from)
+static __always_inline void process_page_grow_end(struct inode *inode,
+						  loff_t from)
 {
 	if (process_page_tail(inode))
 		__process_page_grow_end(inode, from);
