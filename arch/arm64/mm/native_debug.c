@@ -160,6 +160,19 @@ static const char * const conflicts[] = {
 	[NATIVE_OTHER_TYPE]	= "another type without a TLB invalidation",
 };
 
+/*
+ * Whether the TLB is going to be invalidated by who is changing the Linux
+ * table. fork() takes the right to write from one VMA after the other, and does
+ * that at the end, with the lock held; a fault in a VMA that it has not come to
+ * yet may enter something around it.
+ */
+static bool flush_pending(struct mm_struct *mm, enum native_conflict conflict)
+{
+	return mm_tlb_flush_pending(mm) ||
+	       (conflict == NATIVE_LESS_RIGHTS &&
+		rwsem_is_locked(&mm->mmap_lock));
+}
+
 /**
  * native_debug_write - note a change of a native entry
  * @np: the native table
@@ -201,7 +214,7 @@ void native_debug_write(struct native_pgt *np, unsigned long addr, u64 old,
 		conflict = native_conflict(stale, desc);
 		if (!conflict)
 			remove_record(np, index);
-		else if (!old && !mm_tlb_flush_pending(np->mm))
+		else if (!old && !flush_pending(np->mm, conflict))
 			report(np, addr, conflicts[conflict], stale, desc);
 	}
 	spin_unlock_irqrestore(&ledger_lock, flags);
@@ -657,9 +670,11 @@ again:
  * native_check_mm - compare a whole native table with Linux's
  * @np: the native table
  *
- * Also that each of its tables is accounted for, and each entry is in a VMA.
- * It is not done if another task has the mm locked for writing, or waits for
- * that, as the caller may have locked it for reading.
+ * Also that each of its tables is accounted for, and at exit that each entry is
+ * in a VMA: before, munmap() may have taken a VMA out and be about to take out
+ * what it maps, with the lock for reading only. It is not done if another task
+ * has the mm locked for writing, or waits for that, as the caller may have
+ * locked it for reading.
  *
  * Context: May sleep; no page table lock is held.
  */
@@ -681,7 +696,8 @@ void native_check_mm(struct native_pgt *np)
 			  ALIGN_DOWN(addr, span) + span);
 		vma = find_vma(np->mm, addr);
 		if (!vma || vma->vm_start > addr) {
-			report(np, addr, "there is no VMA", desc, 0);
+			if (!atomic_read(&np->mm->mm_users))
+				report(np, addr, "there is no VMA", desc, 0);
 			addr += BIT(np->shift);
 			continue;
 		}
