@@ -67,7 +67,7 @@ static const char *const process_page_demotions[NR_PROCESS_PAGE_DEMOTIONS] = {
  * @addr: address of the first such process page, for the log
  * @reason: why it is not whole
  *
- * The first reason is kept until execve().
+ * The first reason is kept until execve(), or process_page_promote().
  *
  * Context: Any.
  */
@@ -195,6 +195,23 @@ bool __process_page_unchanged(const struct vm_fault *vmf)
 }
 
 /*
+ * Whether the access is behind the end of a file, in the process page that the
+ * end is in: there is nothing in kernel pages.
+ */
+static bool process_page_needs_whole(const struct vm_fault *vmf)
+{
+	const pgoff_t index = vmf->pgoff +
+		((vmf->real_address - vmf->address) >> PAGE_SHIFT);
+	const struct inode *inode;
+
+	if (!vmf->vma->vm_file)
+		return false;
+	inode = file_inode(vmf->vma->vm_file);
+	return S_ISREG(inode->i_mode) &&
+	       index >= DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE);
+}
+
+/*
  * What a process page is. If it is busy, @busy is the number of a kernel page
  * that is. Under the page table lock.
  */
@@ -238,7 +255,8 @@ static enum process_page_state process_page_classify(struct vm_fault *vmf,
 		}
 		folio = vm_normal_folio(vma, addr + i * PAGE_SIZE, pte);
 		if (!folio || folio_test_anon(folio) || !folio->mapping ||
-		    !process_page_mappable(vmf, folio, vmf->pgoff))
+		    (!process_page_mappable(vmf, folio, vmf->pgoff) &&
+		     !process_page_needs_whole(vmf)))
 			stale = false;
 	}
 	return stale ? PROCESS_PAGE_STALE : PROCESS_PAGE_MIXED;
@@ -472,6 +490,9 @@ static void process_page_note_mapping(const struct vm_fault *vmf)
 	if (!vma->vm_file || vma_is_anonymous(vma))
 		return;
 	mapping = vma->vm_file->f_mapping;
+	/* Not that of a device: file systems have their metadata there. */
+	if (!S_ISREG(mapping->host->i_mode))
+		return;
 	if (!test_bit(bit, &mapping->flags))
 		set_bit(bit, &mapping->flags);
 	/* Of shmem, what is mapped to be read can be written, too. */
@@ -545,6 +566,17 @@ static void process_page_complete(struct file *file, pgoff_t index, pgoff_t end)
 	}
 }
 
+/* All CPUs do it, whoever asks: not more than a few times a second. */
+static void process_page_drain_lru(void)
+{
+	static unsigned long next;
+
+	if (time_before(jiffies, READ_ONCE(next)))
+		return;
+	WRITE_ONCE(next, jiffies + HZ / 10);
+	lru_add_drain_all();
+}
+
 /*
  * Put the folios of a process page together, once what is dirty has been
  * written. There is often somebody who has a reference for just a moment: who
@@ -587,7 +619,7 @@ static int process_page_collapse(const struct vm_fault *vmf,
 		    (behind ? time_after(jiffies, timeout) : tries == 4))
 			return err;
 		if (!tries && unlocked)
-			lru_add_drain_all();
+			process_page_drain_lru();
 		else
 			fsleep(100 << min(tries, 4U));
 	}

@@ -113,6 +113,27 @@ static __always_inline unsigned int vmf_nr_pages(const struct vm_fault *vmf)
 }
 
 /**
+ * mm_zero_pfn - what absent memory is read from
+ * @mm: the mm
+ * @addr: the address
+ *
+ * Context: Any.
+ * Return: the frame number of the kernel page of zeroes for @addr; in a process
+ * page, they are one block.
+ */
+static __always_inline unsigned long mm_zero_pfn(const struct mm_struct *mm,
+						 unsigned long addr)
+{
+#ifdef CONFIG_PROCESS_PAGE_SIZE
+	const unsigned long mask = (1UL << PROCESS_PAGE_SHIFT_MAX) - 1;
+
+	if (mm_page_order(mm))
+		return process_zero_pfn + ((addr & mask) >> PAGE_SHIFT);
+#endif
+	return zero_pfn(addr);
+}
+
+/**
  * process_page_unchanged - whether a whole process page is still so
  * @vmf: the fault under way; its first PTE equals vmf->orig_pte
  *

@@ -34,6 +34,7 @@
 #include <linux/process_page.h>
 #include <linux/sched/signal.h>
 #include <linux/shmem_fs.h>
+#include <linux/wait_bit.h>
 
 #include "internal.h"
 #include "process_page.h"
@@ -87,12 +88,13 @@ int __process_page_grow_begin(const struct inode *inode, loff_t to, bool nowait)
 	to = round_up(from, (loff_t)PAGE_SIZE << order);
 	if (from == to)
 		return 0;
-	if (nowait)
-		return -EAGAIN;
 
 	set_bit(AS_PROCESS_PAGE_GROWS, &mapping->flags);
 	/* Against process_page_grows(): it sees the mark, or we its folio. */
 	smp_mb__after_atomic();
+	if (nowait)
+		return filemap_range_has_page(mapping, from, to - 1) ?
+			-EAGAIN : 0;
 	unmap_mapping_pages(mapping, from >> PAGE_SHIFT, 1, false);
 	index = from >> PAGE_SHIFT;
 	end = to >> PAGE_SHIFT;
@@ -165,9 +167,13 @@ bool process_page_grows(const struct vm_fault *vmf)
 	return atomic_read(&mapping->host->i_dio_count);
 }
 
+/* No disk takes longer for what it has been given, in jiffies. */
+#define PROCESS_PAGE_DIO_WAIT	(60 * HZ)
+
 /*
  * Whether nobody makes the file longer: direct I/O may do it with a shared lock,
- * or when it is complete, with none. Tells by @shared if it could only be that.
+ * or when it is complete, with none. Tells by @shared if it could only be that,
+ * and has not begun.
  */
 static bool process_page_no_growth(struct inode *inode, bool *shared)
 {
@@ -177,9 +183,16 @@ static bool process_page_no_growth(struct inode *inode, bool *shared)
 	if (!*shared)
 		return false;
 	inode_unlock_shared(inode);
+	*shared = inode_dio_finished(inode);
 	if (!inode_trylock(inode))
 		return false;
-	none = !atomic_read(&inode->i_dio_count);
+	/*
+	 * No direct I/O begins while the inode is locked. What is under way has
+	 * its memory pinned and does not depend on us.
+	 */
+	none = wait_var_event_timeout(&inode->i_dio_count,
+				      inode_dio_finished(inode),
+				      PROCESS_PAGE_DIO_WAIT);
 	if (none)
 		clear_bit(AS_PROCESS_PAGE_GROWS, &inode->i_mapping->flags);
 	inode_unlock(inode);
@@ -221,6 +234,10 @@ vm_fault_t process_page_wait_grown(struct vm_fault *vmf)
 		/* Readers have a shared lock, too. */
 		limit = !fpin ? HZ / 10 : shared ? HZ : 10 * HZ;
 		if (time_after(jiffies, start + limit)) {
+			pr_notice_ratelimited("process page size: %s[%d] stores to a file that has been growing for %u ms\n",
+					      current->comm,
+					      task_tgid_nr(current),
+					      jiffies_to_msecs(jiffies - start));
 			clear_bit(AS_PROCESS_PAGE_GROWS, &mapping->flags);
 			break;
 		}

@@ -88,7 +88,8 @@ static int process_zero_alloc(void)
 
 	if (process_zero_pfn)
 		return 0;
-	page = alloc_pages(GFP_KERNEL | __GFP_ZERO | __GFP_ZEROTAGS, order);
+	page = alloc_pages(GFP_KERNEL | __GFP_ZERO | __GFP_ZEROTAGS |
+			   __GFP_NOWARN | __GFP_RETRY_MAYFAIL, order);
 	if (!page)
 		return -ENOMEM;
 	split_page(page, order);

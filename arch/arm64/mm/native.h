@@ -72,6 +72,8 @@ struct native_pgt {
 
 u64 *native_walk(const struct native_pgt *np, unsigned long addr);
 struct native_tables *native_tables_alloc(void);
+void native_enter_block(struct native_pgt *np, unsigned long addr, u64 *entry,
+			pte_t pte, unsigned long base, unsigned long size);
 void native_promote(struct native_pgt *np);
 void native_drop_tables(struct native_pgt *np, enum native_state state);
 void native_demote(struct native_pgt *np, unsigned long addr,
@@ -118,14 +120,15 @@ static inline void native_check_mm(struct native_pgt *np) { }
  * @np: the native table
  * @addr: address of the native page
  * @entry: its entry
- * @desc: what it is to be
+ * @desc: what it is to be; what is not valid tells what was
  *
  * Context: Under the page table lock.
  */
 static inline void native_write(struct native_pgt *np, unsigned long addr,
 				u64 *entry, u64 desc)
 {
-	native_debug_write(np, addr, *entry, desc);
+	native_debug_write(np, addr, *entry & PTE_VALID ? *entry : 0,
+			   desc & PTE_VALID ? desc : 0);
 	WRITE_ONCE(*entry, desc);
 }
 

@@ -431,7 +431,7 @@ static u64 next_valid(const struct native_pgt *np, unsigned long *addr)
 
 		for (; *addr != end; *addr += BIT(np->shift), entry++) {
 			desc = READ_ONCE(*entry);
-			if (desc)
+			if (native_valid(desc))
 				return desc;
 		}
 	}
@@ -493,7 +493,7 @@ void native_debug_unused(struct native_pgt *np, const u64 *table,
 	unsigned long i;
 
 	for (i = 0; i < nr; i++)
-		if (table[i])
+		if (native_valid(table[i]))
 			report(np, addr + (i << np->shift),
 			       "freed with its table", table[i], 0);
 }
@@ -530,7 +530,7 @@ const char *native_compare(const struct native_pgt *np, u64 desc, pte_t pte,
 	if (writable != !!(desc & PTE_DBM))
 		return "hardware may note that it is dirty";
 	want = native_encode(np, pte, true, true, native_desc_to_phys(np, desc));
-	if ((want ^ desc) & ~(PTE_RDONLY | PTE_DBM | PTE_AF))
+	if ((want ^ desc) & ~(NATIVE_RIGHTS | PTE_CONT))
 		return "the attributes differ";
 	return NULL;
 }
@@ -584,8 +584,26 @@ static void check_entry(struct native_pgt *np, unsigned long addr, u64 desc,
 		if (wrong)
 			break;
 	}
+	if (!wrong && (desc & PTE_CONT) && size < NATIVE_RUN)
+		wrong = "contiguous, which the Linux entry is not";
 	if (wrong)
 		report(np, addr, wrong, desc, pte_val(pte));
+}
+
+/* Contiguous entries are alike, but for what the hardware notes in one of them. */
+static void check_run(struct native_pgt *np, unsigned long addr, u64 *entry)
+{
+	const u64 desc = READ_ONCE(*entry);
+	const unsigned int i = native_run_index(np, addr);
+	const u64 first = READ_ONCE(entry[-(int)i]);
+
+	if (((desc ^ first) & ~PTE_AF) !=
+	    (native_phys_to_desc(np, native_desc_to_phys(np, desc)) ^
+	     native_phys_to_desc(np, native_desc_to_phys(np, first))) ||
+	    native_desc_to_phys(np, desc) !=
+	    native_desc_to_phys(np, first) + ((phys_addr_t)i << np->shift))
+		report(np, addr, "not like what it is contiguous with", desc,
+		       first);
 }
 
 /**
@@ -612,10 +630,12 @@ void native_check(struct native_pgt *np, unsigned long start, unsigned long end,
 
 		for (; entry && addr < next; addr += size, entry++) {
 			desc = READ_ONCE(*entry);
-			if (desc)
-				check_entry(np, addr, desc, ptep ? ptep +
-					    ((addr - first) >> PAGE_SHIFT) :
-					    NULL);
+			if (!native_valid(desc))
+				continue;
+			check_entry(np, addr, desc, ptep ? ptep +
+				    ((addr - first) >> PAGE_SHIFT) : NULL);
+			if (desc & PTE_CONT)
+				check_run(np, addr, entry);
 		}
 		addr = next;
 	}

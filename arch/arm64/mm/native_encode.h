@@ -26,6 +26,43 @@
 #define NATIVE_MAY_DIFFER	(PTE_AF | PTE_RDONLY | PTE_CONT | \
 				 PTE_SWBITS_MASK)
 
+/*
+ * An entry that was valid and is so no longer: a TLB may still have it. The
+ * hardware looks at nothing but PTE_VALID; PTE_CONT is as it was. It counts for
+ * an entry, as long as one of its run is not known to be out of all TLBs: the
+ * contiguous bit may change only then.
+ */
+#define NATIVE_ZAPPED		BIT_ULL(1)
+
+/* What contiguous entries map together, in the 16K granule as in the 64K one. */
+#define NATIVE_RUN		SZ_2M
+
+/* What may change in a valid entry, and only so that it gives more rights. */
+#define NATIVE_RIGHTS		(PTE_RDONLY | PTE_DBM | PTE_AF)
+
+static inline bool native_valid(u64 desc)
+{
+	return desc & PTE_VALID;
+}
+
+static inline u64 native_zapped(u64 desc)
+{
+	return NATIVE_ZAPPED | (desc & PTE_CONT);
+}
+
+/* Entries of a run. */
+static inline unsigned int native_run(const struct native_pgt *np)
+{
+	return NATIVE_RUN >> np->shift;
+}
+
+/* The place in its run of the entry of @addr. */
+static inline unsigned int native_run_index(const struct native_pgt *np,
+					    unsigned long addr)
+{
+	return (addr & (NATIVE_RUN - 1)) >> np->shift;
+}
+
 static inline unsigned int native_table_bits(const struct native_pgt *np)
 {
 	return np->shift - 3;

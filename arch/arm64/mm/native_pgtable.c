@@ -368,6 +368,37 @@ void native_destroy(struct mm_struct *mm)
 	kfree(np);
 }
 
+/* No longer have a valid entry, nor those that it is contiguous with. */
+static void native_clear(struct native_pgt *np, unsigned long addr, u64 *entry)
+{
+	unsigned int nr = 1;
+
+	if (*entry & PTE_CONT) {
+		entry -= native_run_index(np, addr);
+		addr = ALIGN_DOWN(addr, NATIVE_RUN);
+		nr = native_run(np);
+	}
+	for (; nr--; addr += BIT(np->shift), entry++)
+		native_write(np, addr, entry, native_zapped(*entry));
+}
+
+/*
+ * Have no TLB hold what is not valid any more of the run of @addr, so that the
+ * contiguous bit may be another one in what is entered next.
+ */
+static void native_settle(struct native_pgt *np, unsigned long addr, u64 *entry)
+{
+	unsigned int nr = native_run(np);
+
+	entry -= native_run_index(np, addr);
+	addr = ALIGN_DOWN(addr, NATIVE_RUN);
+	if (native_flush_tlb_range(np->mm, addr, addr + NATIVE_RUN, false, true))
+		__tlbi_sync_s1ish(np->mm);
+	for (; nr--; entry++)
+		if (!native_valid(*entry))
+			WRITE_ONCE(*entry, 0);
+}
+
 /**
  * __native_zap - zero the entries of a range
  * @np: the native table
@@ -387,8 +418,8 @@ void __native_zap(struct native_pgt *np, unsigned long start, unsigned long end)
 		u64 *entry = native_walk(np, addr);
 
 		for (; entry && addr < next; addr += size, entry++)
-			if (*entry)
-				native_write(np, addr, entry, 0);
+			if (native_valid(*entry))
+				native_clear(np, addr, entry);
 		addr = next;
 	}
 }
@@ -412,11 +443,14 @@ void __native_wrprotect(struct native_pgt *np, unsigned long start,
 
 	for (addr = ALIGN_DOWN(start, size); addr < end; addr += size) {
 		u64 *entry = native_walk(np, addr);
+		unsigned long alike;	/* bytes that are to stay so */
 
-		if (!entry || !*entry)
+		if (!entry || !native_valid(*entry))
 			continue;
-		if (addr < start || addr + size > end) {
-			native_write(np, addr, entry, 0);
+		alike = *entry & PTE_CONT ? NATIVE_RUN : size;
+		if (ALIGN_DOWN(addr, alike) < start ||
+		    ALIGN_DOWN(addr, alike) + alike > end) {
+			native_clear(np, addr, entry);
 			continue;
 		}
 		native_debug_write(np, addr, *entry,
@@ -444,14 +478,14 @@ static bool native_clear_young(struct native_pgt *np, unsigned long start,
 	for (addr = ALIGN_DOWN(start, size); addr < end; addr += size) {
 		u64 *entry = native_walk(np, addr);
 
-		if (!entry || !*entry)
+		if (!entry || !native_valid(*entry))
 			continue;
 		if (np->hw_af)
 			young |= atomic64_fetch_andnot(PTE_AF,
 						       (atomic64_t *)entry) &
 				 PTE_AF;
 		else
-			native_write(np, addr, entry, 0);
+			native_clear(np, addr, entry);
 	}
 	return young;
 }
@@ -545,15 +579,60 @@ static void native_enter(struct native_pgt *np, unsigned long addr, u64 *entry,
 	const u64 old = READ_ONCE(*entry);
 
 	/* Only rights may change in place, and only be added. */
-	if (old && ((old ^ desc) & ~(PTE_RDONLY | PTE_DBM | PTE_AF))) {
+	if (native_valid(old) && ((old ^ desc) & ~NATIVE_RIGHTS)) {
 		VM_WARN_ON_ONCE(1);
-		native_write(np, addr, entry, 0);
-		if (native_flush_tlb_range(np->mm, addr, addr + 1, false, true))
-			__tlbi_sync_s1ish(np->mm);
+		native_clear(np, addr, entry);
+		native_settle(np, addr, entry);
+	} else if (!native_valid(old) && (old & PTE_CONT)) {
+		native_settle(np, addr, entry);
 	}
-	if (old != desc)
+	if (*entry != desc)
 		native_write(np, addr, entry, desc);
-	if (old && native_flush_tlb_range(np->mm, addr, addr + 1, false, false))
+	if (native_valid(old) &&
+	    native_flush_tlb_range(np->mm, addr, addr + 1, false, false))
+		dsb(nsh);
+}
+
+/* The entry at place @i of a run, for a block of which @phys is at its start. */
+static u64 native_encode_run(const struct native_pgt *np, pte_t pte,
+			     phys_addr_t phys, unsigned int i)
+{
+	return native_encode(np, pte, true, pte_dirty(pte),
+			     phys + ((u64)i << np->shift)) | PTE_CONT;
+}
+
+/*
+ * The same for all entries of a run, from @start and @entries on, of a block
+ * of which @phys is there. They are contiguous.
+ */
+static void native_enter_run(struct native_pgt *np, unsigned long start,
+			     u64 *entries, unsigned long addr, pte_t pte,
+			     phys_addr_t phys)
+{
+	const unsigned int nr = native_run(np);
+	const bool flush = native_valid(entries[native_run_index(np, addr)]);
+	bool settle = false;
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		const u64 desc = native_encode_run(np, pte, phys, i);
+		const u64 old = READ_ONCE(entries[i]);
+
+		if ((old && !(old & PTE_CONT)) ||
+		    (native_valid(old) && ((old ^ desc) & ~NATIVE_RIGHTS)))
+			settle = true;
+	}
+	if (settle) {
+		__native_zap(np, start, start + NATIVE_RUN);
+		native_settle(np, start, entries);
+	}
+	for (i = 0; i < nr; i++, start += BIT(np->shift)) {
+		const u64 desc = native_encode_run(np, pte, phys, i);
+
+		if (entries[i] != desc)
+			native_write(np, start, entries + i, desc);
+	}
+	if (flush && native_flush_tlb_range(np->mm, addr, addr + 1, false, false))
 		dsb(nsh);
 }
 
@@ -602,57 +681,89 @@ static void native_fill_around(struct native_pgt *np, unsigned long addr,
 {
 	const unsigned long size = BIT(np->shift);
 	struct native_block block;
-	u64 *entry = w->entries;
+	u64 *entry = w->entries, desc;
 	unsigned long a;
 
 	for (a = w->start; a < w->end;
 	     a += size, entry++, ptep += native_pages(np)) {
-		if (*entry || (addr ^ a) < size)
+		/* With another contiguous bit than was there: not without need. */
+		if (native_valid(*entry) || (*entry & PTE_CONT) ||
+		    (addr ^ a) < size)
 			continue;
 		if (!pte_valid(__ptep_get(ptep)) ||
 		    !native_read_block(np, ptep, &block))
 			continue;
-		native_write(np, a, entry,
-			     native_encode(np, block.pte, block.young,
-					   block.dirty,
-					   PFN_PHYS(pte_pfn(block.pte))));
+		desc = native_encode(np, block.pte, block.young, block.dirty,
+				     PFN_PHYS(pte_pfn(block.pte)));
+		if (desc)
+			native_write(np, a, entry, desc);
 	}
 }
 
-/* The same for a block that the Linux table maps with one entry of any kind. */
-static enum native_result
-native_fill_block(struct native_pgt *np, unsigned long addr, u64 *entry,
-		  const struct native_window *w, pte_t pte, unsigned long base,
-		  unsigned long size)
+/**
+ * native_enter_block - enter a block that the Linux table maps with one entry
+ * @np: the native table
+ * @addr: what a fault was for
+ * @entry: its native entry
+ * @pte: the Linux entry, of any level; it is young
+ * @base: first address of the block
+ * @size: its size in bytes; no less than a native page, and so aligned
+ *
+ * What is in the same 2 MB as @addr is entered.
+ *
+ * Context: Under the page table lock.
+ */
+void native_enter_block(struct native_pgt *np, unsigned long addr, u64 *entry,
+			pte_t pte, unsigned long base, unsigned long size)
 {
 	const unsigned long page = ALIGN_DOWN(addr, BIT(np->shift));
-	const phys_addr_t phys = PFN_PHYS(pte_pfn(pte));
-	unsigned long a;
+	const unsigned long run = ALIGN_DOWN(addr, NATIVE_RUN);
+	const phys_addr_t phys = PFN_PHYS(pte_pfn(pte)) - base;
+	unsigned long a = max(base, run);
+
+	if (base <= run && base + size >= run + NATIVE_RUN &&
+	    IS_ALIGNED(phys + run, NATIVE_RUN)) {
+		native_enter_run(np, run, entry - native_run_index(np, addr),
+				 addr, pte, phys + run);
+		return;
+	}
+	native_enter(np, page, entry, native_encode(np, pte, true,
+						    pte_dirty(pte),
+						    phys + page));
+	entry -= (page - a) >> np->shift;
+	for (; a < min(base + size, run + NATIVE_RUN);
+	     a += BIT(np->shift), entry++)
+		if (!native_valid(*entry))
+			native_write(np, a, entry,
+				     native_encode(np, pte, true,
+						   pte_dirty(pte), phys + a));
+}
+
+static enum native_result
+native_fill_block(struct native_pgt *np, unsigned long addr, u64 *entry,
+		  pte_t pte, unsigned long base, unsigned long size)
+{
+	const unsigned long run = ALIGN_DOWN(addr, NATIVE_RUN);
+	const unsigned long start = max(base, run);
+	const unsigned long end = min(base + size, run + NATIVE_RUN);
 
 	if (!pte_valid(pte) || !pte_young(pte))
 		return NATIVE_ABSENT;
-	if (size < BIT(np->shift) || !IS_ALIGNED(phys, BIT(np->shift)))
+	if (size < BIT(np->shift) ||
+	    !IS_ALIGNED(PFN_PHYS(pte_pfn(pte)), BIT(np->shift)))
 		return NATIVE_MIXED;
-	native_enter(np, page, entry,
-		     native_encode(np, pte, true, pte_dirty(pte),
-				   phys + (page - base)));
-	entry = w->entries + ((max(base, w->start) - w->start) >> np->shift);
-	for (a = max(base, w->start); a < min(base + size, w->end);
-	     a += BIT(np->shift), entry++)
-		if (!*entry)
-			native_write(np, a, entry,
-				     native_encode(np, pte, true, pte_dirty(pte),
-						   phys + (a - base)));
-	native_check(np, max(base, w->start), a, NULL);
-	native_debug_discard(np, max(base, w->start), a, addr);
+	native_enter_block(np, addr, entry, pte, base, size);
+	native_check(np, start, end, NULL);
+	/* A run goes as a whole, with what was asked for. */
+	if (!(*entry & PTE_CONT))
+		native_debug_discard(np, start, end, addr);
 	return NATIVE_FILLED;
 }
 
 #ifdef CONFIG_HUGETLB_PAGE
 static enum native_result
 native_fill_hugetlb(struct native_pgt *np, struct vm_area_struct *vma,
-		    unsigned long addr, u64 *entry,
-		    const struct native_window *w)
+		    unsigned long addr, u64 *entry)
 {
 	struct hstate *h = hstate_vma(vma);
 	const unsigned long base = addr & huge_page_mask(h);
@@ -666,7 +777,7 @@ native_fill_hugetlb(struct native_pgt *np, struct vm_area_struct *vma,
 	ptl = huge_pte_lock(h, vma->vm_mm, ptep);
 	pte = huge_ptep_get(vma->vm_mm, base, ptep);
 	if (pte_present(pte))
-		result = native_fill_block(np, addr, entry, w, pte, base,
+		result = native_fill_block(np, addr, entry, pte, base,
 					   huge_page_size(h));
 	spin_unlock(ptl);
 	return result;
@@ -674,8 +785,7 @@ native_fill_hugetlb(struct native_pgt *np, struct vm_area_struct *vma,
 #else
 static enum native_result
 native_fill_hugetlb(struct native_pgt *np, struct vm_area_struct *vma,
-		    unsigned long addr, u64 *entry,
-		    const struct native_window *w)
+		    unsigned long addr, u64 *entry)
 {
 	return NATIVE_ABSENT;
 }
@@ -708,7 +818,7 @@ native_fill(struct native_pgt *np, struct vm_area_struct *vma,
 	native_window(np, addr, entry, &w);
 
 	if (is_vm_hugetlb_page(vma)) {
-		result = native_fill_hugetlb(np, vma, addr, entry, &w);
+		result = native_fill_hugetlb(np, vma, addr, entry);
 		goto out;
 	}
 
@@ -726,7 +836,7 @@ native_fill(struct native_pgt *np, struct vm_area_struct *vma,
 		ptl = pud_lock(mm, pudp);
 		pud = READ_ONCE(*pudp);
 		if (pud_leaf(pud))
-			result = native_fill_block(np, addr, entry, &w,
+			result = native_fill_block(np, addr, entry,
 						   pud_pte(pud),
 						   addr & PUD_MASK, PUD_SIZE);
 		spin_unlock(ptl);
@@ -740,7 +850,7 @@ native_fill(struct native_pgt *np, struct vm_area_struct *vma,
 		ptl = pmd_lock(mm, pmdp);
 		pmd = READ_ONCE(*pmdp);
 		if (pmd_leaf(pmd))
-			result = native_fill_block(np, addr, entry, &w,
+			result = native_fill_block(np, addr, entry,
 						   pmd_pte(pmd),
 						   addr & PMD_MASK, PMD_SIZE);
 		spin_unlock(ptl);
@@ -873,13 +983,15 @@ void __native_set_ptes(struct native_pgt *np, unsigned long addr, pte_t *ptep,
 			continue;
 		desc = 0;
 		/* What is there is from before, and may be in a TLB. */
-		if (!*entry && page + size <= end &&
-		    native_read_block(np, ptep, &block))
+		if (!native_valid(*entry) && !(*entry & PTE_CONT) &&
+		    page + size <= end && native_read_block(np, ptep, &block))
 			desc = native_encode(np, block.pte, block.young,
 					     block.dirty,
 					     PFN_PHYS(pte_pfn(block.pte)));
-		if (*entry != desc)
+		if (desc)
 			native_write(np, page, entry, desc);
+		else if (native_valid(*entry))
+			native_clear(np, page, entry);
 		native_check(np, page, page + size, ptep);
 	}
 }

@@ -170,6 +170,11 @@ void native_demote(struct native_pgt *np, unsigned long addr,
 	}
 
 	native_check_mm(np);
+	/* Pairs with process_page_status(): who sees the other page sees why. */
+	process_page_demote(mm, addr, why == NATIVE_NO_MEMORY ?
+			    PROCESS_PAGE_DEMOTED_MEMORY :
+			    PROCESS_PAGE_DEMOTED_MIXED);
+	smp_wmb();
 	native_park_mm(np);
 	native_drop_tables(np, NATIVE_OFF);
 	np->bad_addr = addr;
@@ -180,9 +185,6 @@ void native_demote(struct native_pgt *np, unsigned long addr,
 	native_unpark_mm(np, NATIVE_HW_LINUX);
 	mutex_unlock(&np->transition);
 
-	process_page_demote(mm, addr, why == NATIVE_NO_MEMORY ?
-			    PROCESS_PAGE_DEMOTED_MEMORY :
-			    PROCESS_PAGE_DEMOTED_MIXED);
 	pr_notice_ratelimited("native page table: %s[%d] leaves it at %#lx: %s\n",
 			      current->comm, task_tgid_nr(current), addr,
 			      native_why[why]);
@@ -214,8 +216,9 @@ void native_promote(struct native_pgt *np)
 	np->tables = tables;
 	WRITE_ONCE(np->state, NATIVE_ACTIVE);
 	spin_unlock(&np->lock);
-	process_page_promote(np->mm);
 	native_unpark_mm(np, np->pgd_phys);
+	/* The reason after the other page, the other way round. */
+	process_page_promote(np->mm);
 	mutex_unlock(&np->transition);
 	return;
 

@@ -483,6 +483,19 @@ static void free_ledger(struct native_pgt *np)
 	mmput(np->mm);
 }
 
+/* As if the hardware walked it. */
+static void walk_ledger(struct native_pgt *np)
+{
+	np->mm->context.native = np;
+	np->mm->context.hw = PHYS;
+}
+
+static void unwalk_ledger(struct native_pgt *np)
+{
+	np->mm->context.native = NULL;
+	np->mm->context.hw = NATIVE_HW_LINUX;
+}
+
 static bool has_record(struct native_pgt *np, unsigned long addr)
 {
 	return xa_load(&np->ledger.stale, addr >> np->shift);
@@ -674,10 +687,8 @@ static void test_kernel(struct kunit *test)
 	atomic64_set(&other->mm->context.id, BIT(16) | (ASID_OURS + 2));
 	if (!used)
 		static_branch_enable(&native_pgt_key);
-	mm->context.native = np;
-	mm->context.hw = PHYS;
-	other->mm->context.native = other;
-	other->mm->context.hw = PHYS;
+	walk_ledger(np);
+	walk_ledger(other);
 
 	note(np);
 	note(other);
@@ -739,13 +750,107 @@ static void test_kernel(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, np->ledger.bad, 0);
 	flush_tlb_mm(mm);
 
-	other->mm->context.native = NULL;
-	other->mm->context.hw = NATIVE_HW_LINUX;
-	mm->context.native = NULL;
-	mm->context.hw = NATIVE_HW_LINUX;
+	unwalk_ledger(other);
+	unwalk_ledger(np);
 	if (!used)
 		static_branch_disable(&native_pgt_key);
 	free_ledger(other);
+	free_ledger(np);
+}
+
+/* The tables that lead to @addr; they go with the test. */
+static u64 *add_tables(struct kunit *test, struct native_pgt *np,
+		       unsigned long addr)
+{
+	const unsigned int bits = native_table_bits(np);
+	unsigned int shift = np->top_shift;
+	u64 *entry = np->pgd + (addr >> shift);
+
+	for (; shift != np->shift; shift -= bits) {
+		u64 *table = new_table(test, np);
+
+		*entry = native_phys_to_desc(np, __pa(table)) | PMD_TYPE_TABLE;
+		entry = table + ((addr >> (shift - bits)) & (BIT(bits) - 1));
+	}
+	return entry;
+}
+
+static unsigned int count(const u64 *entries, unsigned int nr, u64 mask, u64 bits)
+{
+	unsigned int n = 0;
+
+	while (nr--)
+		n += (*entries++ & mask) == bits;
+	return n;
+}
+
+/* The contiguous bit: entries come and go together, and not with a stale TLB. */
+static void test_run(struct kunit *test)
+{
+	const unsigned int shift = *(const unsigned int *)test->param_value;
+	const unsigned long run = ALIGN_DOWN(ADDR, SZ_2M), page = BIT(shift);
+	const pte_t ro = pte_mkyoung(pfn_pte(PHYS_PFN(SZ_1G), PAGE_READONLY));
+	const pte_t rw = pte_mkyoung(pte_mkdirty(pfn_pte(PHYS_PFN(SZ_1G),
+							 PAGE_SHARED)));
+	const pte_t part = pte_mkyoung(pfn_pte(PHYS_PFN(SZ_1G + 5 * page),
+					       PAGE_READONLY));
+	const unsigned int nr = SZ_2M >> shift;
+	const bool used = static_key_enabled(&native_pgt_key);
+	struct native_pgt *np = new_ledger(test);
+	u64 *run_entries;
+
+	native_set_geometry(np, shift, 48);
+	np->pgd = kunit_kzalloc(test, max(native_pgd_size(np), page), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, np->pgd);
+	run_entries = add_tables(test, np, run);
+	if (!used)
+		static_branch_enable(&native_pgt_key);
+	walk_ledger(np);
+#define COUNT(mask, bits)	count(run_entries, nr, mask, bits)
+#define ENTER(pte)		native_enter_block(np, run + 5 * page,	\
+						   run_entries + 5, pte, run, SZ_2M)
+
+	ENTER(ro);
+	KUNIT_EXPECT_EQ(test, COUNT(PTE_VALID | D_CONT, PTE_VALID | D_CONT), nr);
+	KUNIT_EXPECT_EQ(test, native_desc_to_phys(np, run_entries[nr - 1]),
+			SZ_1G + SZ_2M - page);
+	/* More rights in place, and less for all. */
+	ENTER(rw);
+	KUNIT_EXPECT_EQ(test, COUNT(D_CONT | D_RO, D_CONT), nr);
+	__native_wrprotect(np, run, run + SZ_2M);
+	KUNIT_EXPECT_EQ(test, COUNT(PTE_VALID | D_CONT | D_RO,
+				    PTE_VALID | D_CONT | D_RO), nr);
+	native_debug_tlbi(np, &whole_asid);
+	KUNIT_EXPECT_EQ(test, np->ledger.bad, 0);
+
+	/* For a part of it only, or a part of it gone: none is left. */
+	__native_wrprotect(np, run + page, run + 2 * page);
+	KUNIT_EXPECT_EQ(test, COUNT(PTE_VALID, 0), nr);
+	native_debug_tlbi(np, &whole_asid);
+	ENTER(rw);
+	__native_zap(np, run + page, run + 2 * page);
+	KUNIT_EXPECT_EQ(test, COUNT(PTE_VALID, 0), nr);
+
+	/* In parts now, which the TLB, not invalidated, may have as a whole. */
+	native_enter_block(np, run + 5 * page, run_entries + 5, part,
+			   run + 5 * page, page);
+	KUNIT_EXPECT_EQ(test, COUNT(PTE_VALID | D_CONT, PTE_VALID), 1);
+	KUNIT_EXPECT_EQ(test, np->ledger.bad, 0);
+	KUNIT_EXPECT_TRUE(test, xa_empty(&np->ledger.stale));
+
+	/* And the other way round, with a part valid and one that was. */
+	__native_zap(np, run + 5 * page, run + 6 * page);
+	KUNIT_EXPECT_FALSE(test, xa_empty(&np->ledger.stale));
+	ENTER(rw);
+	KUNIT_EXPECT_EQ(test, COUNT(PTE_VALID | D_CONT, PTE_VALID | D_CONT), nr);
+	KUNIT_EXPECT_EQ(test, np->ledger.bad, 0);
+#undef ENTER
+#undef COUNT
+	__native_zap(np, run, run + SZ_2M);
+	native_debug_tlbi(np, &whole_asid);
+	unwalk_ledger(np);
+	if (!used)
+		static_branch_disable(&native_pgt_key);
 	free_ledger(np);
 }
 
@@ -763,6 +868,7 @@ static struct kunit_case native_cases[] = {
 	KUNIT_CASE(test_reenter),
 	KUNIT_CASE(test_free),
 	KUNIT_CASE(test_kernel),
+	KUNIT_CASE_PARAM(test_run, shift_gen_params),
 	{ }
 };
 

@@ -847,6 +847,54 @@ static void child_race(int argc, char **argv)
 	}
 }
 
+/*
+ * What is in front of the end keeps its last store while the file is made shorter
+ * and longer, although its folios are put together and split all the time.
+ */
+static void child_shrink(int argc, char **argv)
+{
+	const unsigned long P = page_size(), keep = 6000, len = 16 * P;
+	unsigned long n = 0, last = 0;
+	volatile unsigned long *p;
+	int fd = filled_file(keep, 17), status = -1;
+	pid_t pid;
+
+	p = (unsigned long *)map_file(fd, len, MAP_SHARED, 0);
+	p[0] = 0;
+	pid = fork();
+	if (!pid) {
+		char *data = map_anon(len, 0);
+		int i;
+
+		fill(data, len, 18);
+		for (i = 0; i < 300; i++) {
+			CHECK(pwrite(fd, data, len - keep, keep) ==
+			      (ssize_t)(len - keep));
+			if (i & 1)
+				sync_file_range(fd, 0, len,
+						SYNC_FILE_RANGE_WRITE);
+			CHECK(!ftruncate(fd, keep));
+		}
+		fflush(stdout);
+		_exit(child_failures());
+	}
+	while (!waitpid(pid, &status, WNOHANG)) {
+		if (!CHECK(p[0] == last))
+			break;
+		last = ++n;
+		p[0] = n;
+		/* Have it looked up again. */
+		if (n % 64 == 0)
+			CHECK(!madvise((void *)p, P, MADV_DONTNEED));
+	}
+	if (status == -1)
+		waitpid(pid, &status, 0);
+	CHECK(status == 0);
+	CHECK(p[0] == last);
+	CHECK(pread(fd, &n, sizeof(n), 0) == sizeof(n) && n == last);
+	close(fd);
+}
+
 /* It grows while it is mapped, but was not stored to behind its end. */
 static void child_written_back(int argc, char **argv)
 {
@@ -905,6 +953,7 @@ static const struct child children[] = {
 	{ "shift", child_shift },
 	{ "grow", child_grow },
 	{ "race", child_race },
+	{ "shrink", child_shrink },
 	{ "written-back", child_written_back },
 	{ "count_faults", child_count_faults },
 	{ }
@@ -958,6 +1007,11 @@ TEST_F(pages, written_back)
 TEST_F_TIMEOUT(pages, race, 120)
 {
 	EXPECT_CHILD("race");
+}
+
+TEST_F_TIMEOUT(pages, shrink, 120)
+{
+	EXPECT_CHILD("shrink");
 }
 
 TEST_F(pages, grow_ftruncate)

@@ -171,6 +171,51 @@ static void change_block(char *p, size_t len, bool parts)
 	CHECK_NATIVE();
 }
 
+#define DEBUGFS	"/sys/kernel/debug/native_pgtable/"
+
+/*
+ * What contiguous entries map in a range, in kB, or -1 where nobody tells
+ * (CONFIG_ARM64_NATIVE_PGTABLE_DEBUG, root).
+ */
+static long contiguous_kb(const char *p, size_t len)
+{
+	const unsigned long first = (unsigned long)p, last = first + len;
+	FILE *f = fopen(DEBUGFS "pid", "w");
+	unsigned long start, end;
+	char line[256];
+	long kb = 0;
+
+	if (!f)
+		return -1;
+	fprintf(f, "%d", getpid());
+	fclose(f);
+	f = fopen(DEBUGFS "table", "r");
+	if (!CHECK(f))
+		return -1;
+	while (fgets(line, sizeof(line), f)) {
+		if (!strstr(line, " contiguous") ||
+		    sscanf(line, "%lx-%lx", &start, &end) != 2)
+			continue;
+		if (start < first)
+			start = first;
+		if (end > last)
+			end = last;
+		if (start < end)
+			kb += (end - start) >> 10;
+	}
+	fclose(f);
+	return kb;
+}
+
+/* What of a range the kernel maps in blocks is contiguous for the hardware. */
+static void check_contiguous(const char *p, size_t len, long blocks)
+{
+	const long kb = contiguous_kb(p, len);
+
+	if (kb >= 0 && P > kernel_page_size() && !CHECK(kb == blocks))
+		printf("# %ld kB contiguous, not %ld\n", kb, blocks);
+}
+
 /* Blocks that the kernel maps as such: transparent, collapsed, and hugetlb. */
 static void child_huge(int argc, char **argv)
 {
@@ -181,7 +226,10 @@ static void child_huge(int argc, char **argv)
 	area = map_anon(3 * len, 0);
 	p = (char *)(((unsigned long)area + len - 1) & ~(len - 1));
 	CHECK(!madvise(p, len, MADV_HUGEPAGE));
+	*p = 1;
+	check_contiguous(p, 2UL << 20, smaps_kb(p, "AnonHugePages"));
 	change_block(p, len, true);
+	check_contiguous(p, len / 2, 0);
 
 	CHECK(!madvise(p + len, len, MADV_NOHUGEPAGE));
 	fill(p + len, len, 4);

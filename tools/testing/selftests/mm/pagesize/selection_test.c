@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 #include <linux/elf.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -66,6 +68,20 @@ static bool smaps_say(unsigned long size)
 	return ok && nr;
 }
 
+static bool query_says(unsigned long size)
+{
+	struct procmap_query query = {
+		.size = sizeof(query),
+		.query_addr = (unsigned long)&query,
+	};
+	int fd = open("/proc/self/maps", O_RDONLY);
+	bool ok = fd >= 0 && !ioctl(fd, PROCMAP_QUERY, &query) &&
+		  query.vma_page_size == size;
+
+	close(fd);
+	return ok;
+}
+
 static bool size_is(unsigned long size)
 {
 	bool ok = true;
@@ -74,6 +90,7 @@ static bool size_is(unsigned long size)
 	ok &= CHECK(sysconf(_SC_PAGESIZE) == (long)size);
 	ok &= CHECK(mapped_size() == size);
 	ok &= CHECK(smaps_say(size));
+	ok &= CHECK(query_says(size));
 	if (have_feature())
 		ok &= CHECK(status_page_size(0) == size);
 	return ok;
