@@ -538,6 +538,46 @@ unsigned int process_page_shmem_order(const struct vm_area_struct *vma,
 	return order;
 }
 
+/* Whether the page cache and swap lack a kernel page of the process page. */
+static bool process_page_has_hole(const struct vm_fault *vmf,
+				  struct address_space *mapping)
+{
+	const pgoff_t end = vmf->pgoff + vmf_nr_pages(vmf);
+	XA_STATE(xas, &mapping->i_pages, vmf->pgoff);
+	pgoff_t next = vmf->pgoff;
+	void *entry;
+
+	rcu_read_lock();
+	xas_for_each(&xas, entry, end - 1) {
+		if (xas_retry(&xas, entry))
+			continue;
+		if (xas.xa_index > next)
+			break;
+		next = round_down(xas.xa_index, 1UL << xas_get_order(&xas)) +
+		       (1UL << xas_get_order(&xas));
+	}
+	rcu_read_unlock();
+	return next < end;
+}
+
+/*
+ * Whether somebody waits by userfaultfd for a kernel page of the process page
+ * that is a hole. Then the fault is for the kernel page that was accessed, as
+ * everything else fills more than that: the process page in any order, and a
+ * copy of it.
+ */
+static bool process_page_watched(const struct vm_fault *vmf)
+{
+	const struct vm_area_struct *vma = vmf->vma;
+	struct address_space *mapping;
+
+	if (vma_is_anonymous(vma) || !vma->vm_file)
+		return false;
+	mapping = vma->vm_file->f_mapping;
+	return shmem_mapping(mapping) && process_page_has_hole(vmf, mapping) &&
+	       !process_page_shmem_order(vma, mapping, vmf->pgoff);
+}
+
 /*
  * Read what the page cache has in part: a write of less than a page leaves that
  * behind where blocks are smaller than pages.
@@ -749,6 +789,10 @@ static vm_fault_t __process_page_fault(struct vm_fault *vmf)
 	}
 
 	switch (state) {
+	case PROCESS_PAGE_ABSENT:
+		if (process_page_watched(vmf))
+			return process_page_pieces(vmf);
+		break;
 	case PROCESS_PAGE_BUSY:
 		/* What came of it is for the next fault to see. */
 		migration_entry_wait(vma->vm_mm, vmf->pmd,

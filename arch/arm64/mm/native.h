@@ -55,6 +55,7 @@ struct native_pgt {
 	unsigned int top_shift;		/* what an entry of the pgd covers, log2 */
 	unsigned int pgd_entries;
 	bool hw_af;			/* the hardware may set PTE_AF */
+	bool lpa2;			/* the format of 16K with TCR_EL1.DS */
 	enum native_state state;	/* changes under both locks */
 	spinlock_t lock;		/* tables come and go under it */
 	struct mutex transition;	/* from one table to the other */

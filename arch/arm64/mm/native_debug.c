@@ -25,9 +25,11 @@
 #include <linux/debugfs.h>
 #include <linux/hugetlb.h>
 #include <linux/init.h>
+#include <linux/jump_label.h>
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/mm_inline.h>
+#include <linux/moduleparam.h>
 #include <linux/random.h>
 #include <linux/ratelimit.h>
 #include <linux/rcupdate_wait.h>
@@ -36,6 +38,8 @@
 #include <linux/seq_file.h>
 #include <linux/xarray.h>
 
+#include <asm/native_debug.h>
+#include <asm/sysreg.h>
 #include <asm/tlbflush.h>
 
 #include "native.h"
@@ -51,6 +55,11 @@ static atomic_long_t nr_lost;		/* not made for want of memory */
 static atomic_long_t nr_skipped;	/* checks of an mm */
 
 static u32 discard_percent;
+
+/* What was found at the entry of system calls. */
+static DEFINE_PER_CPU(unsigned long, nr_native);	/* walks a native table */
+static DEFINE_PER_CPU(unsigned long, nr_linux);		/* walks a Linux table */
+static DEFINE_PER_CPU(unsigned long, nr_changing);	/* from one to the other */
 
 /*
  * Count an error and show it. Tests provoke them.
@@ -139,7 +148,8 @@ static void add_record(struct native_pgt *np, unsigned long index, u64 desc)
 		const u64 stale = record_desc(record);
 
 		/* The TLB may have any of both: keep the one with more rights. */
-		if (native_conflict(stale, desc) == NATIVE_LESS_RIGHTS)
+		if (native_conflict(stale, desc, native_address_mask(np)) ==
+		    NATIVE_LESS_RIGHTS)
 			return;
 		remove_record(np, index);
 	}
@@ -190,6 +200,7 @@ void native_debug_write(struct native_pgt *np, unsigned long addr, u64 old,
 			u64 desc)
 {
 	const unsigned long index = addr >> np->shift;
+	const u64 address = native_address_mask(np);
 	enum native_conflict conflict = NATIVE_NO_CONFLICT;
 	unsigned long flags;
 	void *record;
@@ -200,7 +211,7 @@ void native_debug_write(struct native_pgt *np, unsigned long addr, u64 old,
 	spin_lock_irqsave(&ledger_lock, flags);
 	remove_renewed(np);
 	if (old && desc) {
-		conflict = native_conflict(old, desc);
+		conflict = native_conflict(old, desc, address);
 		if (conflict > NATIVE_LESS_RIGHTS)
 			report(np, addr, conflicts[conflict], old, desc);
 	}
@@ -211,7 +222,7 @@ void native_debug_write(struct native_pgt *np, unsigned long addr, u64 old,
 	if (record) {
 		const u64 stale = record_desc(record);
 
-		conflict = native_conflict(stale, desc);
+		conflict = native_conflict(stale, desc, address);
 		if (!conflict)
 			remove_record(np, index);
 		else if (!old && !flush_pending(np->mm, conflict))
@@ -753,6 +764,125 @@ void native_debug_discard(struct native_pgt *np, unsigned long start,
 			__native_zap(np, addr, addr + size);
 }
 
+/* What the hardware walks. */
+
+DEFINE_STATIC_KEY_FALSE(native_debug_syscall_key);
+
+enum walked {
+	WALKED_NATIVE,
+	WALKED_LINUX,
+	WALKED_CHANGING,	/* either, or nothing: that is about to change */
+	WALKED_WRONG,
+};
+
+/* What decides which table the lower addresses have, as a CPU has it. */
+struct walk_regs {
+	u64 tcr;
+	u64 ttbr0;
+	u64 ttbr1;
+};
+
+/*
+ * Compare the registers of this CPU with what the mm of the current task is to
+ * have. With interrupts off, nobody can have changed the mm's table on this CPU:
+ * who does waits for an interrupt of it before the change is complete.
+ */
+static enum walked check_walk(struct walk_regs *regs)
+{
+	struct mm_struct *mm = current->mm;
+	struct native_pgt *np = mm_native(mm);
+	unsigned long tg0 = TCR_TG0_KERNEL, flags, hw;
+	phys_addr_t table = virt_to_phys(mm->pgd);
+	enum walked found = WALKED_LINUX;
+	bool changing;
+
+	local_irq_save(flags);
+	changing = np && mutex_is_locked(&np->transition);
+	/* The lock is looked at first: it is taken before the change. */
+	smp_rmb();
+	hw = np ? READ_ONCE(mm->context.hw) : NATIVE_HW_LINUX;
+	regs->tcr = read_sysreg(tcr_el1);
+	regs->ttbr0 = read_sysreg(ttbr0_el1);
+	regs->ttbr1 = read_sysreg(ttbr1_el1);
+	local_irq_restore(flags);
+
+	if (hw > NATIVE_HW_PARKED) {
+		table = hw;
+		tg0 = np->tg0;
+		found = WALKED_NATIVE;
+	}
+	/* CnP is not of interest. The ASID is in the upper bits of TTBR1_EL1. */
+	if ((regs->tcr & TCR_EL1_TG0_MASK) == tg0 &&
+	    !((regs->ttbr0 ^ phys_to_ttbr(table)) & GENMASK_ULL(47, 1)) &&
+	    regs->ttbr1 >> 48 == ASID(mm))
+		return changing ? WALKED_CHANGING : found;
+	return changing || hw == NATIVE_HW_PARKED ? WALKED_CHANGING :
+						    WALKED_WRONG;
+}
+
+/**
+ * __native_debug_syscall - see native_debug_syscall()
+ *
+ * Context: Process context.
+ */
+void __native_debug_syscall(void)
+{
+	static DEFINE_RATELIMIT_STATE(limit, 5 * HZ, 10);
+	struct walk_regs regs;
+
+	/* With PAN emulated, nothing is walked in the kernel. */
+	if (system_uses_ttbr0_pan() || !current->mm)
+		return;
+	switch (check_walk(&regs)) {
+	case WALKED_NATIVE:
+		this_cpu_inc(nr_native);
+		break;
+	case WALKED_LINUX:
+		this_cpu_inc(nr_linux);
+		break;
+	case WALKED_CHANGING:
+		this_cpu_inc(nr_changing);
+		break;
+	case WALKED_WRONG:
+		atomic_long_inc(&nr_bad);
+		if (__ratelimit(&limit))
+			WARN(1, "native page table: %s[%d], hw %#lx: the hardware walks another table: TCR %#llx, TTBR0 %#llx, TTBR1 %#llx\n",
+			     current->comm, task_pid_nr(current),
+			     current->mm->context.hw, regs.tcr, regs.ttbr0,
+			     regs.ttbr1);
+		break;
+	}
+}
+
+/* Few ASIDs, so that they are used up all the time. */
+
+#undef MODULE_PARAM_PREFIX
+#define MODULE_PARAM_PREFIX	"native_pgtable."
+
+static unsigned int asid_limit;
+module_param_named(asids, asid_limit, uint, 0444);
+
+static unsigned long nr_rollovers;
+
+/**
+ * native_debug_limit_asids - have most ASIDs look used
+ * @map: the new map of those that are used
+ * @nr: their number
+ *
+ * As many are left as the boot parameter says, but enough for all CPUs where
+ * each second one belongs to user space (KPTI).
+ *
+ * Context: At boot, and when the ASIDs are used up.
+ */
+void native_debug_limit_asids(unsigned long *map, unsigned long nr)
+{
+	const unsigned long left = max(asid_limit, 2 * num_possible_cpus() + 4);
+
+	nr_rollovers++;
+	if (asid_limit && left < nr)
+		bitmap_set(map, left, nr - left);
+}
+
 /* What debugfs has. */
 
 static u32 table_pid;
@@ -787,7 +917,7 @@ static void show_run(struct seq_file *m, const struct run *run)
 
 	if (!run->size)
 		return;
-	seq_printf(m, "%012lx-%012lx %8lu kB %#014llx %c%c%c%c attr %llu%s%s\n",
+	seq_printf(m, "%013lx-%013lx %8lu kB %#014llx %c%c%c%c attr %llu%s%s\n",
 		   run->start, run->start + run->size, run->size >> 10,
 		   (u64)run->phys, desc & PTE_USER ? 'r' : '-', desc & PTE_RDONLY ? '-' : 'w',
 		   desc & PTE_UXN ? '-' : 'x', desc & PTE_PXN ? '-' : 'p',
@@ -815,7 +945,7 @@ static int table_show(struct seq_file *m, void *v)
 	while ((desc = next_valid(np, &addr))) {
 		const phys_addr_t phys = native_desc_to_phys(np, desc);
 
-		desc &= ~native_phys_to_desc(np, phys);
+		desc &= ~native_address_mask(np);
 		if (!run.size || addr != run.start + run.size ||
 		    phys != run.phys + run.size || desc != run.desc) {
 			show_run(m, &run);
@@ -847,6 +977,7 @@ static int stats_show(struct seq_file *m, void *v)
 	unsigned long index, nr = 0, flags;
 	struct native_pgt *np;
 	void *record;
+	int cpu;
 
 	spin_lock_irqsave(&ledger_lock, flags);
 	list_for_each_entry(np, &ledgers, ledger.node)
@@ -860,6 +991,12 @@ static int stats_show(struct seq_file *m, void *v)
 	seq_printf(m, "records %lu\n", nr);
 	seq_printf(m, "records_made %ld\n", atomic_long_read(&nr_recorded));
 	seq_printf(m, "records_lost %ld\n", atomic_long_read(&nr_lost));
+	/* Once at boot. */
+	seq_printf(m, "asid_rollovers %lu\n", READ_ONCE(nr_rollovers) - 1);
+	for_each_online_cpu(cpu)
+		seq_printf(m, "cpu%d walks_native %lu walks_linux %lu walks_changing %lu\n",
+			   cpu, per_cpu(nr_native, cpu), per_cpu(nr_linux, cpu),
+			   per_cpu(nr_changing, cpu));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(stats);
@@ -888,6 +1025,54 @@ static int check_set(void *data, u64 pid)
 }
 DEFINE_DEBUGFS_ATTRIBUTE(check_fops, NULL, check_set, "%llu\n");
 
+static int syscalls_get(void *data, u64 *val)
+{
+	*val = static_key_enabled(&native_debug_syscall_key);
+	return 0;
+}
+
+static int syscalls_set(void *data, u64 val)
+{
+	if (val)
+		static_branch_enable(&native_debug_syscall_key);
+	else
+		static_branch_disable(&native_debug_syscall_key);
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(syscalls_fops, syscalls_get, syscalls_set, "%llu\n");
+
+/* On the CPU that the reader is on, for its own mm. */
+static int walk_show(struct seq_file *m, void *v)
+{
+	static const char * const names[] = {
+		[WALKED_NATIVE] = "native", [WALKED_LINUX] = "linux",
+		[WALKED_CHANGING] = "changing", [WALKED_WRONG] = "wrong",
+	};
+	struct walk_regs regs;
+	enum walked found;
+	unsigned long kb;
+	int cpu;
+
+	if (system_uses_ttbr0_pan())
+		return -EOPNOTSUPP;
+	cpu = get_cpu();
+	found = check_walk(&regs);
+	put_cpu();
+	switch (regs.tcr & TCR_EL1_TG0_MASK) {
+	case TCR_TG0_64K:
+		kb = 64;
+		break;
+	case TCR_TG0_16K:
+		kb = 16;
+		break;
+	default:
+		kb = 4;
+	}
+	seq_printf(m, "cpu %d walks %s granule %lu\n", cpu, names[found], kb);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(walk);
+
 static int __init native_debug_init(void)
 {
 	struct dentry *dir = debugfs_create_dir("native_pgtable", NULL);
@@ -898,6 +1083,8 @@ static int __init native_debug_init(void)
 	debugfs_create_file_unsafe("demote", 0200, dir, NULL, &demote_fops);
 	debugfs_create_file_unsafe("check", 0200, dir, NULL, &check_fops);
 	debugfs_create_u32("discard", 0600, dir, &discard_percent);
+	debugfs_create_file_unsafe("syscalls", 0600, dir, NULL, &syscalls_fops);
+	debugfs_create_file("walk", 0400, dir, NULL, &walk_fops);
 	return 0;
 }
 late_initcall(native_debug_init);

@@ -96,7 +96,9 @@ static inline size_t native_pgd_size(const struct native_pgt *np)
 
 /*
  * The address in a descriptor. In the 64K granule, bits 51:48 of it are where
- * a smaller granule has bits 15:12.
+ * a smaller granule has bits 15:12. In the 16K granule with TCR_EL1.DS, bits
+ * 51:50 are where the shareability is otherwise, which is then that of
+ * TCR_EL1.SH0; without, there are no more than 48 bits.
  */
 static inline u64 native_phys_to_desc(const struct native_pgt *np,
 				      phys_addr_t phys)
@@ -104,6 +106,9 @@ static inline u64 native_phys_to_desc(const struct native_pgt *np,
 	if (np->shift == 16)
 		return (phys & GENMASK_ULL(47, 16)) |
 		       ((phys >> 36) & GENMASK_ULL(15, 12));
+	if (np->lpa2)
+		return (phys & GENMASK_ULL(49, 14)) |
+		       ((phys >> 42) & GENMASK_ULL(9, 8));
 	return phys & GENMASK_ULL(47, 14);
 }
 
@@ -113,7 +118,16 @@ static inline phys_addr_t native_desc_to_phys(const struct native_pgt *np,
 	if (np->shift == 16)
 		return (desc & GENMASK_ULL(47, 16)) |
 		       ((desc & GENMASK_ULL(15, 12)) << 36);
+	if (np->lpa2)
+		return (desc & GENMASK_ULL(49, 14)) |
+		       ((desc & GENMASK_ULL(9, 8)) << 42);
 	return desc & GENMASK_ULL(47, 14);
+}
+
+/* Where it is. */
+static inline u64 native_address_mask(const struct native_pgt *np)
+{
+	return native_phys_to_desc(np, GENMASK_ULL(51, 0));
 }
 
 /*
@@ -124,9 +138,11 @@ static inline phys_addr_t native_desc_to_phys(const struct native_pgt *np,
 static inline u64 native_encode(const struct native_pgt *np, pte_t pte,
 				bool young, bool dirty, phys_addr_t phys)
 {
-	u64 desc = (pte_val(pte) & NATIVE_COPY) | PTE_TYPE_PAGE | PTE_SHARED |
-		   PTE_NG | native_phys_to_desc(np, phys);
+	u64 desc = (pte_val(pte) & NATIVE_COPY) | PTE_TYPE_PAGE | PTE_NG |
+		   native_phys_to_desc(np, phys);
 
+	if (!np->lpa2)
+		desc |= PTE_SHARED;
 	if (young)
 		desc |= PTE_AF;
 	else if (!np->hw_af)

@@ -79,19 +79,21 @@ enum native_conflict {
  * native_conflict - compare an entry with what it comes after
  * @stale: the older entry
  * @desc: the new one
+ * @address: the bits of both that are the address
  *
  * With the same or more rights, the older one does no harm: it has an access
  * fault that would not, and the fault is found to be spurious.
  *
  * Return: what needs the TLB to be invalidated in between.
  */
-static inline enum native_conflict native_conflict(u64 stale, u64 desc)
+static inline enum native_conflict native_conflict(u64 stale, u64 desc,
+						   u64 address)
 {
 	const u64 diff = stale ^ desc;
 
 	if (diff & PTE_CONT)
 		return NATIVE_OTHER_SIZE;
-	if (diff & GENMASK_ULL(47, 12))
+	if (diff & address)
 		return NATIVE_OTHER_PAGE;
 	if (diff & (PTE_ATTRINDX_MASK | PTE_SHARED))
 		return NATIVE_OTHER_TYPE;

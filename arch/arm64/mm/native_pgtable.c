@@ -20,6 +20,12 @@
 
 DEFINE_STATIC_KEY_FALSE(native_pgt_key);
 
+/* Of the first table of 64K: what the others, of 13 bits each, have left. */
+#define MAX_PGD_BITS	(VA_BITS - 16 - 13 * ((VA_BITS - 16 - 1) / 13))
+
+/* While there is no table, the reserved one is walked in that granule. */
+static_assert(BIT(MAX_PGD_BITS) * sizeof(u64) <= RESERVED_PG_DIR_SIZE);
+
 /* As many native entries are looked at around a fault. */
 #define NATIVE_AROUND		32UL
 
@@ -261,12 +267,11 @@ out:
 
 static bool native_granule_supported(unsigned int shift)
 {
-	if (system_uses_ttbr0_pan() || vabits_actual > 48)
+	if (system_uses_ttbr0_pan())
 		return false;
 	if (shift == 16)
 		return cpus_have_final_cap(ARM64_HAS_GRANULE_64K);
-	/* With LPA2, descriptors of this granule have another format. */
-	return cpus_have_final_cap(ARM64_HAS_GRANULE_16K) && !lpa2_is_enabled();
+	return cpus_have_final_cap(ARM64_HAS_GRANULE_16K);
 }
 
 /* Whether all CPUs note accesses in the table themselves. */
@@ -311,6 +316,8 @@ void native_create(struct mm_struct *mm)
 		goto out;
 	native_set_geometry(np, shift, vabits_actual);
 	np->tg0 = shift == 16 ? TCR_TG0_64K : TCR_TG0_16K;
+	/* TCR_EL1.DS is one for both halves, and without effect on 64K. */
+	np->lpa2 = shift != 16 && lpa2_is_enabled();
 	np->state = NATIVE_ACTIVE;
 	np->hw_af = native_hw_af();
 	np->mm = mm;
@@ -505,8 +512,14 @@ static bool native_clear_young(struct native_pgt *np, unsigned long start,
 void __native_clear_young_ptes(struct native_pgt *np, unsigned long addr,
 			       pte_t *ptep, unsigned int nr)
 {
-	if (!native_clear_young(np, ALIGN_DOWN(addr, CONT_PTE_SIZE),
-				ALIGN(addr + nr * PAGE_SIZE, CONT_PTE_SIZE)))
+	unsigned long end = addr + nr * PAGE_SIZE;
+
+	/* That of a contiguous block is cleared in all of its entries. */
+	if (pte_cont(__ptep_get(ptep + nr - 1)))
+		end = ALIGN(end, CONT_PTE_SIZE);
+	if (pte_cont(__ptep_get(ptep)))
+		addr = ALIGN_DOWN(addr, CONT_PTE_SIZE);
+	if (!native_clear_young(np, addr, end))
 		return;
 	for (; nr--; ptep++) {
 		pte_t old = __ptep_get(ptep);

@@ -170,10 +170,10 @@ void native_demote(struct native_pgt *np, unsigned long addr,
 	}
 
 	native_check_mm(np);
-	/* Pairs with process_page_status(): who sees the other page sees why. */
 	process_page_demote(mm, addr, why == NATIVE_NO_MEMORY ?
 			    PROCESS_PAGE_DEMOTED_MEMORY :
 			    PROCESS_PAGE_DEMOTED_MIXED);
+	/* Pairs with process_page_status(): who sees the other page sees why. */
 	smp_wmb();
 	native_park_mm(np);
 	native_drop_tables(np, NATIVE_OFF);

@@ -35,6 +35,7 @@ static const struct geometry {
 	{ SHIFT_16K, 39, 3, 8, 64 },
 	{ SHIFT_16K, 47, 3, 2048, SZ_16K },
 	{ SHIFT_16K, 48, 4, 2, 64 },
+	{ SHIFT_16K, 52, 4, 32, 256 },
 };
 
 static void geometry_name(const struct geometry *g, char *name)
@@ -106,6 +107,31 @@ static void test_walk(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, native_walk(&np, BIT(g->va_bits)));
 }
 
+/*
+ * What is walked while there is no table, in the granule of whoever ran last.
+ * Nothing must be found behind the end of it, nor before its start: its address
+ * is taken for aligned to the size of a first table.
+ */
+static void test_reserved(struct kunit *test)
+{
+	static const unsigned int granules[] = { PAGE_SHIFT, SHIFT_16K, SHIFT_64K };
+	const phys_addr_t reserved = __pa_symbol(reserved_pg_dir);
+	struct native_pgt np = { };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(granules); i++) {
+		if (granules[i] < PAGE_SHIFT)
+			continue;
+		native_set_geometry(&np, granules[i], vabits_actual);
+		KUNIT_EXPECT_LE(test, native_pgd_size(&np), RESERVED_PG_DIR_SIZE);
+		KUNIT_EXPECT_TRUE(test, IS_ALIGNED(reserved, native_pgd_size(&np)));
+	}
+	KUNIT_EXPECT_NULL(test, memchr_inv(lm_alias(reserved_pg_dir), 0,
+					   RESERVED_PG_DIR_SIZE));
+	KUNIT_EXPECT_EQ(test, __pa_symbol(swapper_pg_dir) - reserved,
+			RESERVED_PG_DIR_SIZE);
+}
+
 static void test_phys(struct kunit *test)
 {
 	struct native_pgt np = { .shift = SHIFT_64K };
@@ -121,22 +147,51 @@ static void test_phys(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, native_desc_to_phys(&np, 0xfedcba98cfffULL |
 						  GENMASK_ULL(63, 48)),
 			0xfedcba98c000ULL);
+	/* Bits 51:50 of it are bits 9:8. */
+	np.lpa2 = true;
+	KUNIT_EXPECT_EQ(test, native_phys_to_desc(&np, 0xbedcba987c000ULL),
+			0x3edcba987c200ULL);
+	KUNIT_EXPECT_EQ(test, native_phys_to_desc(&np, 0x4edcba987c000ULL),
+			0x0edcba987c100ULL);
+	KUNIT_EXPECT_EQ(test, native_desc_to_phys(&np, 0x3edcba987feffULL |
+						  GENMASK_ULL(63, 50)),
+			0xbedcba987c000ULL);
 }
 
-/* The granules that are larger than the kernel's page. */
-static const unsigned int shifts[] = {
+/* The formats of granules that are larger than the kernel's page. */
+static const struct format {
+	unsigned int shift;
+	bool lpa2;
+} formats[] = {
 #if PAGE_SHIFT < SHIFT_16K
-	SHIFT_16K,
+	{ SHIFT_16K, false },
+	{ SHIFT_16K, true },
 #endif
-	SHIFT_64K,
+	{ SHIFT_64K, false },
 };
 
-static void shift_name(const unsigned int *shift, char *name)
+static void format_name(const struct format *f, char *name)
 {
-	snprintf(name, KUNIT_PARAM_DESC_SIZE, "%luK pages", BIT(*shift) >> 10);
+	snprintf(name, KUNIT_PARAM_DESC_SIZE, "%luK pages%s", BIT(f->shift) >> 10,
+		 f->lpa2 ? " with LPA2" : "");
 }
 
-KUNIT_ARRAY_PARAM(shift, shifts, shift_name);
+KUNIT_ARRAY_PARAM(format, formats, format_name);
+
+static struct native_pgt table_of(struct kunit *test)
+{
+	const struct format *f = test->param_value;
+
+	return (struct native_pgt) { .shift = f->shift, .lpa2 = f->lpa2 };
+}
+
+/* An entry as Linux makes it for users: see adjust_protection_map(). */
+static pte_t user_pte(unsigned long pfn, pteval_t prot)
+{
+	if (lpa2_is_enabled())
+		prot &= ~PTE_SHARED;
+	return pfn_pte(pfn, __pgprot(prot));
+}
 
 #define PHYS	0x123450000ULL
 #define PFN	(PHYS >> PAGE_SHIFT)
@@ -153,12 +208,12 @@ KUNIT_ARRAY_PARAM(shift, shifts, shift_name);
 #define D_CONT	BIT_ULL(52)
 #define D_PXN	BIT_ULL(53)
 #define D_UXN	BIT_ULL(54)
-#define D_ALL	(D_PAGE | D_SH | D_AF | D_NG | PHYS)
+#define D_ALL	(D_PAGE | D_AF | D_NG | PHYS)
 
 static u64 encode(const struct native_pgt *np, pteval_t prot, pteval_t set,
 		  pteval_t clear)
 {
-	pte_t pte = pfn_pte(PFN, __pgprot(prot));
+	pte_t pte = user_pte(PFN, prot);
 
 	pte = __pte((pte_val(pte) | set) & ~clear);
 	/* The index of the attributes is tested apart. */
@@ -168,10 +223,13 @@ static u64 encode(const struct native_pgt *np, pteval_t prot, pteval_t set,
 
 static void test_encode(struct kunit *test)
 {
-	const struct native_pgt np = { .shift = *(unsigned int *)test->param_value };
-	const struct native_pgt hw_af = { .shift = np.shift, .hw_af = true };
-	const u64 data = D_ALL | D_EL0 | D_PXN | D_UXN;
-	const u64 code = D_ALL | D_EL0 | D_PXN;
+	const struct native_pgt np = table_of(test);
+	const struct native_pgt hw_af = {
+		.shift = np.shift, .lpa2 = np.lpa2, .hw_af = true,
+	};
+	const u64 all = np.lpa2 ? D_ALL : D_ALL | D_SH;
+	const u64 data = all | D_EL0 | D_PXN | D_UXN;
+	const u64 code = all | D_EL0 | D_PXN;
 	unsigned int i;
 	pte_t pte;
 
@@ -202,14 +260,14 @@ static void test_encode(struct kunit *test)
 				     ~PMD_TYPE_SECT), data | D_RO);
 
 	for (i = 0; i < 8; i++) {
-		pte = pfn_pte(PFN, __pgprot((_PAGE_READONLY & ~PTE_ATTRINDX_MASK) |
-					    PTE_ATTRINDX(i)));
+		pte = user_pte(PFN, (_PAGE_READONLY & ~PTE_ATTRINDX_MASK) |
+				    PTE_ATTRINDX(i));
 		KUNIT_EXPECT_EQ(test, native_encode(&np, pte, true, false, PHYS),
 				data | D_RO | i << 2);
 	}
 
 	/* What is old is for hardware that notes when it is used, or is not. */
-	pte = pfn_pte(PFN, PAGE_READONLY);
+	pte = user_pte(PFN, _PAGE_READONLY);
 	KUNIT_EXPECT_EQ(test, native_encode(&np, pte, false, false, PHYS), 0);
 	KUNIT_EXPECT_EQ(test, native_encode(&hw_af, pte, false, false, PHYS) &
 			~PTE_ATTRINDX_MASK, (data | D_RO) & ~D_AF);
@@ -233,7 +291,7 @@ static unsigned int pi_index(u64 desc)
  */
 static void test_encode_pie(struct kunit *test)
 {
-	const struct native_pgt np = { .shift = *(unsigned int *)test->param_value };
+	const struct native_pgt np = table_of(test);
 
 	KUNIT_EXPECT_EQ(test, pi_index(encode(&np, _PAGE_SHARED, PTE_DIRTY, PTE_RDONLY)),
 			pi_index(_PAGE_SHARED));
@@ -254,12 +312,12 @@ static void fill(pte_t *ptes, unsigned int nr, unsigned long pfn, pteval_t prot)
 	unsigned int i;
 
 	for (i = 0; i < nr; i++)
-		ptes[i] = pfn_pte(pfn + i, __pgprot(prot));
+		ptes[i] = user_pte(pfn + i, prot);
 }
 
 static void test_block(struct kunit *test)
 {
-	const struct native_pgt np = { .shift = *(unsigned int *)test->param_value };
+	const struct native_pgt np = table_of(test);
 	const unsigned int nr = native_pages(&np);
 	static const pteval_t other[] = {
 		PTE_WRITE, PTE_USER, PTE_UXN, PTE_PXN, PTE_GP, PTE_ATTRINDX_MASK,
@@ -286,30 +344,30 @@ static void test_block(struct kunit *test)
 		fill(ptes, nr, PFN, _PAGE_SHARED);
 		ptes[i] = __pte(0);
 		KUNIT_EXPECT_FALSE(test, native_read_block(&np, ptes, &block));
-		ptes[i] = pfn_pte(PFN + i, PAGE_NONE);
+		ptes[i] = user_pte(PFN + i, pgprot_val(PAGE_NONE));
 		KUNIT_EXPECT_FALSE(test, native_read_block(&np, ptes, &block));
-		ptes[i] = pfn_pte(PFN + nr + i, PAGE_SHARED);
+		ptes[i] = user_pte(PFN + nr + i, _PAGE_SHARED);
 		KUNIT_EXPECT_FALSE(test, native_read_block(&np, ptes, &block));
 		for (j = 0; j < ARRAY_SIZE(other); j++) {
-			ptes[i] = pfn_pte(PFN + i, __pgprot(_PAGE_SHARED ^ other[j]));
+			ptes[i] = user_pte(PFN + i, _PAGE_SHARED ^ other[j]);
 			KUNIT_EXPECT_FALSE(test, native_read_block(&np, ptes, &block));
 		}
 
 		/* One that is old, or dirty, or clean; hardware's dirty, too. */
-		ptes[i] = pte_mkold(pfn_pte(PFN + i, PAGE_SHARED));
+		ptes[i] = pte_mkold(user_pte(PFN + i, _PAGE_SHARED));
 		KUNIT_EXPECT_TRUE(test, native_read_block(&np, ptes, &block));
 		KUNIT_EXPECT_FALSE(test, block.young);
-		ptes[i] = pte_mkdirty(pfn_pte(PFN + i, PAGE_SHARED));
+		ptes[i] = pte_mkdirty(user_pte(PFN + i, _PAGE_SHARED));
 		KUNIT_EXPECT_TRUE(test, native_read_block(&np, ptes, &block));
 		KUNIT_EXPECT_TRUE(test, block.young);
 		KUNIT_EXPECT_FALSE(test, block.dirty);
 		fill(ptes, nr, PFN, (_PAGE_SHARED | PTE_DIRTY) & ~PTE_RDONLY);
 		KUNIT_EXPECT_TRUE(test, native_read_block(&np, ptes, &block));
 		KUNIT_EXPECT_TRUE(test, block.dirty);
-		ptes[i] = pfn_pte(PFN + i, __pgprot(_PAGE_SHARED & ~PTE_RDONLY));
+		ptes[i] = user_pte(PFN + i, _PAGE_SHARED & ~PTE_RDONLY);
 		KUNIT_EXPECT_TRUE(test, native_read_block(&np, ptes, &block));
 		KUNIT_EXPECT_TRUE(test, block.dirty);
-		ptes[i] = pfn_pte(PFN + i, PAGE_SHARED);
+		ptes[i] = user_pte(PFN + i, _PAGE_SHARED);
 		KUNIT_EXPECT_TRUE(test, native_read_block(&np, ptes, &block));
 		KUNIT_EXPECT_FALSE(test, block.dirty);
 	}
@@ -317,10 +375,12 @@ static void test_block(struct kunit *test)
 
 static void test_compare(struct kunit *test)
 {
-	const struct native_pgt np = { .shift = *(unsigned int *)test->param_value };
-	const pte_t clean = pfn_pte(PFN, PAGE_SHARED);
+	const struct native_pgt np = table_of(test);
+	const pte_t clean = user_pte(PFN, _PAGE_SHARED);
 	const pte_t dirty = pte_mkdirty(clean);
-	const struct native_pgt hw_af = { .shift = np.shift, .hw_af = true };
+	const struct native_pgt hw_af = {
+		.shift = np.shift, .lpa2 = np.lpa2, .hw_af = true,
+	};
 	const u64 ro = native_encode(&np, clean, true, false, PHYS);
 	const u64 rw = native_encode(&np, dirty, true, true, PHYS);
 
@@ -336,10 +396,11 @@ static void test_compare(struct kunit *test)
 	KUNIT_EXPECT_NOT_NULL(test, native_compare(&np, ro, pte_mkold(clean), PHYS));
 	KUNIT_EXPECT_NOT_NULL(test, native_compare(&np, ro, __pte(0), PHYS));
 	KUNIT_EXPECT_NOT_NULL(test, native_compare(&np, ro,
-						   pfn_pte(PFN, PAGE_NONE), PHYS));
+						   user_pte(PFN, pgprot_val(PAGE_NONE)),
+						   PHYS));
 	/* Another page, in the Linux entry or in the native one. */
 	KUNIT_EXPECT_NOT_NULL(test, native_compare(&np, ro,
-						   pfn_pte(PFN + 1, PAGE_SHARED),
+						   user_pte(PFN + 1, _PAGE_SHARED),
 						   PHYS));
 	KUNIT_EXPECT_NOT_NULL(test, native_compare(&np, ro, clean, PHYS + PAGE_SIZE));
 	/* The hardware would make it writable. */
@@ -350,6 +411,56 @@ static void test_compare(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, native_compare(&hw_af, ro & ~PTE_AF, clean, PHYS));
 	KUNIT_EXPECT_NULL(test, native_compare(&hw_af, ro, pte_mkold(clean), PHYS));
 	KUNIT_EXPECT_NOT_NULL(test, native_compare(&np, ro & ~PTE_NG, clean, PHYS));
+}
+
+/*
+ * What is young in native entries goes to the Linux entries that are asked for,
+ * and stays in those around them, unless they are one contiguous block.
+ */
+static void test_young(struct kunit *test)
+{
+	struct native_pgt np = table_of(test);
+	const unsigned int nr = native_pages(&np);
+	const unsigned int first = CONT_PTES, per_block = CONT_PTES / nr;
+	const unsigned long size = BIT(np.shift), addr = CONT_PTE_SIZE;
+	unsigned int i;
+	pte_t *ptes;
+	u64 *table;
+
+	ptes = kunit_kcalloc(test, 3 * CONT_PTES, sizeof(*ptes), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, ptes);
+	np.hw_af = true;
+	np.levels = 1;
+	np.top_shift = np.shift;
+	np.pgd_entries = BIT(native_table_bits(&np));
+	table = new_table(test, &np);
+	np.pgd = table;
+	KUNIT_ASSERT_LE(test, 1U, per_block);
+
+	for (i = 0; i < 3 * CONT_PTES; i++)
+		ptes[i] = pte_mkold(user_pte(PFN + i, _PAGE_READONLY));
+	for (i = 0; i < 3 * per_block; i++)
+		table[i] = native_encode(&np, ptes[i * nr], true, false,
+					 PHYS + i * size);
+
+	__native_clear_young_ptes(&np, addr, ptes + first, nr);
+	for (i = 0; i < 3 * per_block; i++)
+		KUNIT_EXPECT_EQ(test, !(table[i] & PTE_AF), i == per_block);
+	for (i = 0; i < 3 * CONT_PTES; i++)
+		KUNIT_EXPECT_EQ(test, !!pte_young(ptes[i]),
+				i >= first && i < first + nr);
+
+	/* One of a block: all of it, and nothing that is beside it. */
+	for (i = 0; i < CONT_PTES; i++)
+		ptes[first + i] = pte_mkold(pte_mkcont(ptes[first + i]));
+	for (i = 0; i < 3 * per_block; i++)
+		table[i] |= PTE_AF;
+	__native_clear_young_ptes(&np, addr + CONT_PTE_SIZE - PAGE_SIZE,
+				  ptes + first + CONT_PTES - 1, 1);
+	for (i = 0; i < 3 * per_block; i++)
+		KUNIT_EXPECT_EQ(test, !(table[i] & PTE_AF),
+				i >= per_block && i < 2 * per_block);
+	KUNIT_EXPECT_TRUE(test, pte_young(ptes[first + CONT_PTES - 1]));
 }
 
 /* The ledger. */
@@ -439,26 +550,38 @@ static void test_covers(struct kunit *test)
 				      "%s", right[i].what);
 }
 
+static enum native_conflict conflict(const struct native_pgt *np, u64 stale,
+				     u64 desc)
+{
+	return native_conflict(stale, desc, native_address_mask(np));
+}
+
 static void test_conflict(struct kunit *test)
 {
 	const struct native_pgt np = { .shift = SHIFT_64K };
-	const pte_t pte = pte_mkdirty(pfn_pte(PFN, PAGE_SHARED));
+	const struct native_pgt small = { .shift = SHIFT_16K };
+	const struct native_pgt lpa2 = { .shift = SHIFT_16K, .lpa2 = true };
+	const pte_t pte = pte_mkdirty(user_pte(PFN, _PAGE_SHARED));
 	const u64 rw = native_encode(&np, pte, true, true, PHYS);
 	const u64 ro = native_encode(&np, pte, true, false, PHYS);
 
-	KUNIT_EXPECT_EQ(test, native_conflict(rw, rw), NATIVE_NO_CONFLICT);
-	KUNIT_EXPECT_EQ(test, native_conflict(ro, rw), NATIVE_NO_CONFLICT);
-	KUNIT_EXPECT_EQ(test, native_conflict(ro, ro & ~D_UXN), NATIVE_NO_CONFLICT);
-	KUNIT_EXPECT_EQ(test, native_conflict(rw, ro), NATIVE_LESS_RIGHTS);
-	KUNIT_EXPECT_EQ(test, native_conflict(ro & ~D_UXN, ro), NATIVE_LESS_RIGHTS);
-	KUNIT_EXPECT_EQ(test, native_conflict(ro & ~D_UXN, rw), NATIVE_LESS_RIGHTS);
-	KUNIT_EXPECT_EQ(test, native_conflict(ro, ro & ~D_EL0), NATIVE_LESS_RIGHTS);
-	KUNIT_EXPECT_EQ(test, native_conflict(ro, ro ^ D_GP), NATIVE_LESS_RIGHTS);
-	KUNIT_EXPECT_EQ(test, native_conflict(ro, ro + SZ_64K), NATIVE_OTHER_PAGE);
+	KUNIT_EXPECT_EQ(test, conflict(&np, rw, rw), NATIVE_NO_CONFLICT);
+	KUNIT_EXPECT_EQ(test, conflict(&np, ro, rw), NATIVE_NO_CONFLICT);
+	KUNIT_EXPECT_EQ(test, conflict(&np, ro, ro & ~D_UXN), NATIVE_NO_CONFLICT);
+	KUNIT_EXPECT_EQ(test, conflict(&np, rw, ro), NATIVE_LESS_RIGHTS);
+	KUNIT_EXPECT_EQ(test, conflict(&np, ro & ~D_UXN, ro), NATIVE_LESS_RIGHTS);
+	KUNIT_EXPECT_EQ(test, conflict(&np, ro & ~D_UXN, rw), NATIVE_LESS_RIGHTS);
+	KUNIT_EXPECT_EQ(test, conflict(&np, ro, ro & ~D_EL0), NATIVE_LESS_RIGHTS);
+	KUNIT_EXPECT_EQ(test, conflict(&np, ro, ro ^ D_GP), NATIVE_LESS_RIGHTS);
+	KUNIT_EXPECT_EQ(test, conflict(&np, ro, ro + SZ_64K), NATIVE_OTHER_PAGE);
 	/* An address of more than 48 bits. */
-	KUNIT_EXPECT_EQ(test, native_conflict(ro, ro ^ BIT(12)), NATIVE_OTHER_PAGE);
-	KUNIT_EXPECT_EQ(test, native_conflict(ro, ro ^ D_CONT), NATIVE_OTHER_SIZE);
-	KUNIT_EXPECT_EQ(test, native_conflict(ro, ro ^ BIT(3)), NATIVE_OTHER_TYPE);
+	KUNIT_EXPECT_EQ(test, conflict(&np, ro, ro ^ BIT(12)), NATIVE_OTHER_PAGE);
+	KUNIT_EXPECT_EQ(test, conflict(&lpa2, ro, ro ^ BIT(8)), NATIVE_OTHER_PAGE);
+	KUNIT_EXPECT_EQ(test, conflict(&lpa2, ro, ro ^ BIT_ULL(49)), NATIVE_OTHER_PAGE);
+	KUNIT_EXPECT_EQ(test, conflict(&small, ro, ro ^ BIT(8)), NATIVE_OTHER_TYPE);
+	KUNIT_EXPECT_EQ(test, conflict(&np, ro, ro ^ BIT(8)), NATIVE_OTHER_TYPE);
+	KUNIT_EXPECT_EQ(test, conflict(&np, ro, ro ^ D_CONT), NATIVE_OTHER_SIZE);
+	KUNIT_EXPECT_EQ(test, conflict(&np, ro, ro ^ BIT(3)), NATIVE_OTHER_TYPE);
 }
 
 /* An mm with a native table that no hardware walks. */
@@ -503,7 +626,7 @@ static bool has_record(struct native_pgt *np, unsigned long addr)
 
 static u64 entry_of(const struct native_pgt *np, phys_addr_t phys, bool writable)
 {
-	pte_t pte = pte_mkdirty(pfn_pte(PHYS_PFN(phys), PAGE_SHARED));
+	pte_t pte = pte_mkdirty(user_pte(PHYS_PFN(phys), _PAGE_SHARED));
 
 	return native_encode(np, pte, true, writable, phys);
 }
@@ -787,7 +910,8 @@ static unsigned int count(const u64 *entries, unsigned int nr, u64 mask, u64 bit
 /* The contiguous bit: entries come and go together, and not with a stale TLB. */
 static void test_run(struct kunit *test)
 {
-	const unsigned int shift = *(const unsigned int *)test->param_value;
+	const struct format *f = test->param_value;
+	const unsigned int shift = f->shift;
 	const unsigned long run = ALIGN_DOWN(ADDR, SZ_2M), page = BIT(shift);
 	const pte_t ro = pte_mkyoung(pfn_pte(PHYS_PFN(SZ_1G), PAGE_READONLY));
 	const pte_t rw = pte_mkyoung(pte_mkdirty(pfn_pte(PHYS_PFN(SZ_1G),
@@ -800,6 +924,7 @@ static void test_run(struct kunit *test)
 	u64 *run_entries;
 
 	native_set_geometry(np, shift, 48);
+	np->lpa2 = f->lpa2;
 	np->pgd = kunit_kzalloc(test, max(native_pgd_size(np), page), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, np->pgd);
 	run_entries = add_tables(test, np, run);
@@ -857,18 +982,20 @@ static void test_run(struct kunit *test)
 static struct kunit_case native_cases[] = {
 	KUNIT_CASE_PARAM(test_geometry, geometry_gen_params),
 	KUNIT_CASE_PARAM(test_walk, geometry_gen_params),
+	KUNIT_CASE(test_reserved),
 	KUNIT_CASE(test_phys),
-	KUNIT_CASE_PARAM(test_encode, shift_gen_params),
-	KUNIT_CASE_PARAM(test_encode_pie, shift_gen_params),
-	KUNIT_CASE_PARAM(test_block, shift_gen_params),
-	KUNIT_CASE_PARAM(test_compare, shift_gen_params),
+	KUNIT_CASE_PARAM(test_encode, format_gen_params),
+	KUNIT_CASE_PARAM(test_encode_pie, format_gen_params),
+	KUNIT_CASE_PARAM(test_block, format_gen_params),
+	KUNIT_CASE_PARAM(test_compare, format_gen_params),
+	KUNIT_CASE_PARAM(test_young, format_gen_params),
 	KUNIT_CASE(test_covers),
 	KUNIT_CASE(test_conflict),
 	KUNIT_CASE(test_reuse),
 	KUNIT_CASE(test_reenter),
 	KUNIT_CASE(test_free),
 	KUNIT_CASE(test_kernel),
-	KUNIT_CASE_PARAM(test_run, shift_gen_params),
+	KUNIT_CASE_PARAM(test_run, format_gen_params),
 	{ }
 };
 

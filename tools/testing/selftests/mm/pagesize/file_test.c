@@ -855,12 +855,12 @@ static void child_shrink(int argc, char **argv)
 {
 	const unsigned long P = page_size(), keep = 6000, len = 16 * P;
 	unsigned long n = 0, last = 0;
-	volatile unsigned long *p;
+	unsigned long *p;
 	int fd = filled_file(keep, 17), status = -1;
 	pid_t pid;
 
 	p = (unsigned long *)map_file(fd, len, MAP_SHARED, 0);
-	p[0] = 0;
+	*p = 0;
 	pid = fork();
 	if (!pid) {
 		char *data = map_anon(len, 0);
@@ -879,18 +879,18 @@ static void child_shrink(int argc, char **argv)
 		_exit(child_failures());
 	}
 	while (!waitpid(pid, &status, WNOHANG)) {
-		if (!CHECK(p[0] == last))
+		if (!CHECK(__atomic_load_n(p, __ATOMIC_RELAXED) == last))
 			break;
 		last = ++n;
-		p[0] = n;
+		__atomic_store_n(p, n, __ATOMIC_RELAXED);
 		/* Have it looked up again. */
 		if (n % 64 == 0)
-			CHECK(!madvise((void *)p, P, MADV_DONTNEED));
+			CHECK(!madvise(p, P, MADV_DONTNEED));
 	}
 	if (status == -1)
 		waitpid(pid, &status, 0);
 	CHECK(status == 0);
-	CHECK(p[0] == last);
+	CHECK(*p == last);
 	CHECK(pread(fd, &n, sizeof(n), 0) == sizeof(n) && n == last);
 	close(fd);
 }

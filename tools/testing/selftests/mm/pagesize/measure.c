@@ -4,6 +4,8 @@
  * line for each thing measured, "NAME minor N major N rss N pte N", the latter
  * two in kB and not of programs that are started. Not a test; to be run as root,
  * with transparent_hugepage/enabled at "never" for figures that compare.
+ *
+ * A plugin of an emulator may count instructions between two that do nothing.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +22,20 @@
 
 #define TREE_FILES	2000
 #define PROGRAMS	300
+
+static inline void count_from_here(void)
+{
+#ifdef __aarch64__
+	asm volatile("movz xzr, #0xc0b1" : : : "memory");
+#endif
+}
+
+static inline void count_to_here(void)
+{
+#ifdef __aarch64__
+	asm volatile("movz xzr, #0xc0b2" : : : "memory");
+#endif
+}
 
 static unsigned long length = 1UL << 30;
 static char buffer[1 << 20];
@@ -44,12 +60,14 @@ static void begin(struct figures *f, const char *name, int who)
 	f->rss = status_kb("VmRSS");
 	f->pte = status_kb("VmPTE");
 	getrusage(who, &f->usage);
+	count_from_here();
 }
 
 static void end(const struct figures *f)
 {
 	struct rusage now;
 
+	count_to_here();
 	getrusage(f->who, &now);
 	printf("%s minor %ld major %ld", f->name,
 	       now.ru_minflt - f->usage.ru_minflt,
@@ -147,6 +165,119 @@ static void measure_read(void)
 	end(&f);
 	map_file("map-read", fd);
 	close(fd);
+}
+
+/* Memory that comes and goes, and faults in memory that stays mapped. */
+static void measure_mmap(void)
+{
+	struct figures f;
+	unsigned int i;
+
+	begin(&f, "mmap", RUSAGE_SELF);
+	for (i = 0; i < 2000; i++) {
+		char *p = map_anon(1 << 20, MAP_PRIVATE);
+
+		if (p == MAP_FAILED)
+			fail("mmap");
+		*p = 1;
+		munmap(p, 1 << 20);
+	}
+	end(&f);
+}
+
+static void measure_fault(void)
+{
+	const unsigned long size = 16 << 20;
+	char *p = map_anon(size, MAP_PRIVATE);
+	struct figures f;
+	unsigned long off;
+	unsigned int i;
+
+	if (p == MAP_FAILED)
+		fail("mmap");
+	begin(&f, "fault", RUSAGE_SELF);
+	for (i = 0; i < 4; i++) {
+		for (off = 0; off < size; off += SZ_4K)
+			__atomic_store_n(p + off, 1, __ATOMIC_RELAXED);
+		if (madvise(p, size, MADV_DONTNEED))
+			fail("madvise");
+	}
+	end(&f);
+	munmap(p, size);
+}
+
+/* Bytes of native page tables, where the debug option of arm64 tells. */
+static long native_bytes(void)
+{
+	static const char dir[] = "/sys/kernel/debug/native_pgtable";
+	long pages, bytes = 0, first;
+	char line[256];
+	FILE *f;
+
+	snprintf(line, sizeof(line), "%s/pid", dir);
+	f = fopen(line, "w");
+	if (!f)
+		return 0;
+	fprintf(f, "%d", getpid());
+	fclose(f);
+	snprintf(line, sizeof(line), "%s/table", dir);
+	f = fopen(line, "r");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%ld pages, %ld bytes of tables and %ld",
+			   &pages, &bytes, &first) == 3)
+			break;
+	if (f)
+		fclose(f);
+	return bytes;
+}
+
+static void show_tables(const char *name, long pte, long native)
+{
+	printf("tables-%s pte %ld native %ld\n", name,
+	       status_kb("VmPTE") - pte, (native_bytes() - native) / 1024);
+	fflush(stdout);
+}
+
+/*
+ * Page tables of much memory in one mapping, and of a little in each of many:
+ * it is only read, so that it need not be there.
+ */
+static void measure_tables(void)
+{
+	static const struct {
+		const char *name;
+		unsigned long size;
+	} dense[] = {
+		{ "16m", 16UL << 20 }, { "1g", 1UL << 30 }, { "8g", 8UL << 30 },
+	};
+	const long pte = status_kb("VmPTE"), native = native_bytes();
+	char *const base = (char *)(1UL << 44);
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+			  MAP_FIXED_NOREPLACE;
+	unsigned long off;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(dense); i++) {
+		char *p = mmap(base, dense[i].size, PROT_READ, flags, -1, 0);
+
+		if (p != base)
+			fail("mmap");
+		for (off = 0; off < dense[i].size; off += page_size())
+			__atomic_load_n(p + off, __ATOMIC_RELAXED);
+		show_tables(dense[i].name, pte, native);
+		munmap(p, dense[i].size);
+	}
+	for (i = 0; i < 100; i++) {
+		char *p = base + ((unsigned long)i << 30);
+
+		if (mmap(p, page_size(), PROT_READ, flags, -1, 0) != p)
+			fail("mmap");
+		__atomic_load_n(p, __ATOMIC_RELAXED);
+	}
+	show_tables("sparse", pte, native);
+	for (i = 0; i < 100; i++)
+		munmap(base + ((unsigned long)i << 30), page_size());
+	show_tables("after", pte, native);
 }
 
 static void run(char *const argv[], unsigned int times)
@@ -265,6 +396,9 @@ static const struct {
 	{ "exec", measure_exec },
 	{ "python", measure_python },
 	{ "tree", measure_tree },
+	{ "mmap", measure_mmap },
+	{ "fault", measure_fault },
+	{ "tables", measure_tables },
 };
 
 static void __noreturn usage(void)

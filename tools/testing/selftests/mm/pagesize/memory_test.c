@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <linux/fs.h>
 #include <linux/futex.h>
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
@@ -304,6 +305,164 @@ static void child_partner(int argc, char **argv)
 	CHECK(filled(own, size, 77));
 }
 
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL	102
+#endif
+
+/* Bits of an entry of /proc/PID/pagemap. */
+#define PM_PFN		0x007fffffffffffffULL
+#define PM_GUARD	0x0400000000000000ULL
+#define PM_FILE		0x2000000000000000ULL
+#define PM_PRESENT	0x8000000000000000ULL
+
+/* Read @n entries for pages of this process's size at @p of @pid. */
+static ssize_t read_pagemap(pid_t pid, const void *p, uint64_t *entries,
+			    unsigned long n)
+{
+	char path[32];
+	ssize_t ret;
+	int fd, err;
+
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	ret = pread(fd, entries, n * 8, (unsigned long)p / page_size() * 8);
+	err = errno;
+	close(fd);
+	errno = err;
+	return ret;
+}
+
+/* Regions of present pages in @len bytes at @p, or -1. */
+static int scan_pagemap(pid_t pid, const char *p, unsigned long len,
+			unsigned long max_pages, struct page_region *regions,
+			unsigned long n, unsigned long *end)
+{
+	struct pm_scan_arg arg = {
+		.size = sizeof(arg),
+		.start = (unsigned long)p,
+		.end = (unsigned long)p + len,
+		.vec = (unsigned long)regions,
+		.vec_len = n,
+		.max_pages = max_pages,
+		.category_mask = PAGE_IS_PRESENT,
+		.return_mask = PAGE_IS_PRESENT,
+	};
+	char path[32];
+	int ret, fd, err;
+
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	ret = ioctl(fd, PAGEMAP_SCAN, &arg);
+	err = errno;
+	close(fd);
+	errno = err;
+	*end = arg.walk_end;
+	return ret;
+}
+
+static bool region_is(const struct page_region *r, char *start, char *end)
+{
+	return r->start == (unsigned long)start && r->end == (unsigned long)end;
+}
+
+/* An entry for each page of the reader, in more than one page table, too. */
+static void child_pagemap(int argc, char **argv)
+{
+	unsigned long P = page_size(), n = (2UL << 20) / P + 5, i, end;
+	struct page_region r[8];
+	uint64_t *entry = calloc(n, sizeof(*entry));
+	char *p = map_anon(n * P, MAP_PRIVATE), *file;
+	int fd;
+
+	if (!CHECK(p != MAP_FAILED && entry))
+		return;
+	madvise(p, n * P, MADV_NOHUGEPAGE);
+	for (i = 0; i < n; i += 3)
+		p[i * P + P / 2] = 1;
+	CHECK(load_signal(p + P) == 0);
+	CHECK(!madvise(p + 2 * P, P, MADV_GUARD_INSTALL));
+	CHECK(read_pagemap(getpid(), p, entry, n) == n * 8);
+	for (i = 0; i < n; i++) {
+		if (!CHECK(!!(entry[i] & PM_PRESENT) == (i % 3 == 0 || i == 1)))
+			return;
+		CHECK(!(entry[i] & PM_FILE));
+		CHECK(!!(entry[i] & PM_GUARD) == (i == 2));
+		if (entry[i] & PM_PRESENT)
+			CHECK(kernel_page_size() == P ||
+			      (entry[i] & PM_PFN) %
+			      (P / kernel_page_size()) == 0);
+	}
+	/* Whole entries, at a place of its own. */
+	CHECK(read_pagemap(getpid(), p + 3 * P, entry, 1) == 8);
+	CHECK(entry[0] & PM_PRESENT);
+
+	/* What is of a file, and where nothing is mapped. */
+	fd = temp_file(NULL);
+	CHECK(!ftruncate(fd, 2 * P));
+	file = mmap(NULL, 2 * P, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (CHECK(file != MAP_FAILED)) {
+		CHECK(load_signal(file + P) == 0);
+		CHECK(read_pagemap(getpid(), file + P, entry, 1) == 8);
+		CHECK((entry[0] & (PM_PRESENT | PM_FILE)) ==
+		      (PM_PRESENT | PM_FILE));
+	}
+	close(fd);
+	CHECK(!munmap(p + 9 * P, P));
+	CHECK(read_pagemap(getpid(), p + 9 * P, entry, 2) == 16);
+	CHECK(entry[0] == 0 && !(entry[1] & PM_PRESENT));
+
+	/* The scan: regions, the limit in pages, and where it goes on. */
+	CHECK(scan_pagemap(getpid(), p, 9 * P, 0, r, 8, &end) == 3);
+	CHECK(region_is(&r[0], p, p + 2 * P));
+	CHECK(region_is(&r[1], p + 3 * P, p + 4 * P));
+	CHECK(region_is(&r[2], p + 6 * P, p + 7 * P));
+	CHECK(end == (unsigned long)p + 9 * P);
+	CHECK(scan_pagemap(getpid(), p, 9 * P, 1, r, 8, &end) == 1);
+	CHECK(region_is(&r[0], p, p + P));
+	CHECK(end == (unsigned long)p + P);
+	CHECK(scan_pagemap(getpid(), p + P, 8 * P, 2, r, 8, &end) == 2);
+	CHECK(region_is(&r[0], p + P, p + 2 * P));
+	CHECK(region_is(&r[1], p + 3 * P, p + 4 * P));
+	/* The end is rounded up to a page, the start must be at one. */
+	CHECK(scan_pagemap(getpid(), p, 1, 0, r, 8, &end) == 1);
+	CHECK(region_is(&r[0], p, p + P));
+	CHECK(end == (unsigned long)p + P);
+	CHECK(scan_pagemap(getpid(), p, P, ~0UL, r, 8, &end) == 1);
+	CHECK(scan_pagemap(getpid(), p + P / 2, P, 0, r, 8, &end) == -1 &&
+	      errno == EINVAL);
+}
+
+/* The page map of process @argv[2], which has pages of @argv[3], at @argv[4]. */
+static void child_pagemap_of(int argc, char **argv)
+{
+	unsigned long P = page_size(), theirs = strtoul(argv[3], NULL, 0);
+	char *p = (char *)strtoul(argv[4], NULL, 0);
+	pid_t pid = atoi(argv[2]);
+	struct page_region r;
+	uint64_t entry[2];
+	unsigned long end;
+
+	if (theirs < P) {
+		/* Pages of which each part is mapped by its own. */
+		CHECK(read_pagemap(pid, p, entry, 1) == -1 &&
+		      errno == EOPNOTSUPP);
+		CHECK(scan_pagemap(pid, p, P, 0, &r, 1, &end) == -1 &&
+		      errno == EOPNOTSUPP);
+		return;
+	}
+	/* A part of their page is as the whole. */
+	p += theirs - P;
+	CHECK(read_pagemap(pid, p, entry, 2) == 16);
+	CHECK(entry[0] & PM_PRESENT);
+	CHECK(!(entry[1] & PM_PRESENT));
+	CHECK(scan_pagemap(pid, p, 2 * P, 0, &r, 1, &end) == 1);
+	CHECK(region_is(&r, p, p + P));
+}
+
 static const struct child children[] = {
 	{ "anon", child_anon },
 	{ "remap", child_remap },
@@ -312,6 +471,8 @@ static const struct child children[] = {
 	{ "shm", child_shm },
 	{ "threads", child_threads },
 	{ "partner", child_partner },
+	{ "pagemap", child_pagemap },
+	{ "pagemap_of", child_pagemap_of },
 	{ }
 };
 
@@ -343,6 +504,26 @@ TEST_F(pages, shm)
 TEST_F(pages, threads)
 {
 	EXPECT_CHILD("threads");
+}
+
+TEST_F(pages, pagemap)
+{
+	EXPECT_CHILD("pagemap");
+}
+
+/* A child looks at the page map of its parent. */
+TEST_F(pages, pagemap_of)
+{
+	char pid[16], size[16], at[24];
+	char *p = map_anon(3 * SZ_64K, MAP_PRIVATE);
+
+	ASSERT_NE(MAP_FAILED, p);
+	p = (char *)(((unsigned long)p + SZ_64K - 1) & ~(SZ_64K - 1));
+	p[0] = 1;
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	snprintf(size, sizeof(size), "%lu", page_size());
+	snprintf(at, sizeof(at), "%p", p);
+	EXPECT_CHILD("pagemap_of", pid, size, at);
 }
 
 /* A partner with another page size, or with the same. */

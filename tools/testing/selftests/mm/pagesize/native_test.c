@@ -7,10 +7,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <linux/if_packet.h>
@@ -405,6 +407,445 @@ static void child_sweep(int argc, char **argv)
 	CHECK_NATIVE();
 }
 
+#define MAX_CPUS	64
+
+static void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	CHECK(fd >= 0 && write(fd, text, strlen(text)) > 0);
+	close(fd);
+}
+
+/* What the environment says, for long runs. */
+static unsigned int number(const char *name, unsigned int normal)
+{
+	const char *text = getenv(name);
+
+	return text ? atoi(text) : normal;
+}
+
+static void run_on(unsigned int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	CHECK(!sched_setaffinity(0, sizeof(set), &set));
+}
+
+/* The CPUs that this task may run on; returns their number. */
+static int usable_cpus(int *cpus)
+{
+	cpu_set_t set;
+	int cpu, nr = 0;
+
+	CHECK(!sched_getaffinity(0, sizeof(set), &set));
+	for (cpu = 0; cpu < MAX_CPUS; cpu++)
+		if (CPU_ISSET(cpu, &set))
+			cpus[nr++] = cpu;
+	return nr;
+}
+
+/* A number of the debug option; that of a CPU if it is not negative. */
+static long debug_stat(const char *name, int cpu)
+{
+	char line[256], prefix[16] = "", *at;
+	long value = -1;
+	FILE *f = fopen(DEBUGFS "stats", "r");
+
+	if (cpu >= 0)
+		snprintf(prefix, sizeof(prefix), "cpu%d ", cpu);
+	while (f && value < 0 && fgets(line, sizeof(line), f)) {
+		if (strncmp(line, prefix, strlen(prefix)))
+			continue;
+		at = strstr(line, name);
+		if (at && at[strlen(name)] == ' ')
+			value = atol(at + strlen(name));
+	}
+	if (f)
+		fclose(f);
+	return value;
+}
+
+struct walker {
+	pthread_t thread;
+	int cpu;
+	bool native;
+	bool bad;
+};
+
+#define WALKS	2000
+
+/* What the registers of a CPU have, for a thread that is on it. */
+static void *walk(void *arg)
+{
+	struct walker *w = arg;
+	char text[80], want[80];
+	FILE *f;
+	int i;
+
+	run_on(w->cpu);
+	for (i = 0; i < WALKS; i++)
+		getppid();
+	f = fopen(DEBUGFS "walk", "r");
+	if (!f || !fgets(text, sizeof(text), f))
+		text[0] = 0;
+	if (f)
+		fclose(f);
+	snprintf(want, sizeof(want), "cpu %d walks %s granule %lu\n", w->cpu,
+		 w->native ? "native" : "linux",
+		 (w->native ? P : kernel_page_size()) >> 10);
+	if (strcmp(text, want)) {
+		printf("# found %s# wanted %s", text, want);
+		w->bad = true;
+	}
+	return NULL;
+}
+
+/* The hardware has the granule and the table of this process, on all CPUs. */
+static void child_walk(int argc, char **argv)
+{
+	const unsigned long size = kernel_page_size();
+	const bool native = hardware_kb() == (long)P >> 10 && size != P;
+	const char *name = native ? "walks_native" : "walks_linux";
+	struct walker w[MAX_CPUS] = {};
+	long before[MAX_CPUS];
+	int cpus[MAX_CPUS], nr, i;
+	long errors;
+
+	if (access(DEBUGFS "walk", R_OK))
+		child_skip("wants CONFIG_ARM64_NATIVE_PGTABLE_DEBUG, debugfs");
+	nr = usable_cpus(cpus);
+	errors = debug_stat("errors", -1);
+	write_file(DEBUGFS "syscalls", "1");
+	for (i = 0; i < nr; i++) {
+		before[i] = debug_stat(name, cpus[i]);
+		w[i].cpu = cpus[i];
+		w[i].native = native;
+		CHECK(!pthread_create(&w[i].thread, NULL, walk, w + i));
+	}
+	for (i = 0; i < nr; i++) {
+		pthread_join(w[i].thread, NULL);
+		CHECK(!w[i].bad);
+		CHECK(debug_stat(name, cpus[i]) >= before[i] + WALKS);
+	}
+	write_file(DEBUGFS "syscalls", "0");
+	CHECK(debug_stat("errors", -1) == errors);
+	if (native)
+		CHECK_NATIVE();
+}
+
+/* How often each CPU was interrupted to call a function. */
+static void count_ipis(const int *cpus, int nr, long *counts)
+{
+	char line[1024], *at;
+	FILE *f = fopen("/proc/interrupts", "r");
+	long value;
+	int i, cpu;
+
+	for (i = 0; i < nr; i++)
+		counts[i] = -1;
+	while (f && fgets(line, sizeof(line), f)) {
+		if (!strstr(line, "Function call interrupts"))
+			continue;
+		at = strchr(line, ':') + 1;
+		for (cpu = i = 0; i < nr; cpu++) {
+			value = strtol(at, &at, 10);
+			if (cpu == cpus[i])
+				counts[i++] = value;
+		}
+	}
+	if (f)
+		fclose(f);
+}
+
+static void *spin(void *arg)
+{
+	bool *running = arg;
+
+	run_on(1);
+	__atomic_store_n(running, true, __ATOMIC_RELAXED);
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED))
+		;
+	return NULL;
+}
+
+/* How often the log has said since that this process left its table. */
+static int log_lines(int fd)
+{
+	char text[8192], wanted[32];
+	int lines = 0;
+	ssize_t len;
+
+	snprintf(wanted, sizeof(wanted), "[%d] leaves it at", getpid());
+	while ((len = read(fd, text, sizeof(text) - 1)) > 0 ||
+	       (len < 0 && errno == EPIPE)) {
+		if (len < 0)
+			continue;
+		text[len] = 0;
+		lines += !!strstr(text, wanted);
+	}
+	return lines;
+}
+
+/* Somebody interrupted an uninvolved CPU for reasons of their own? */
+#define INTERRUPTED	50
+
+/*
+ * A change of tables interrupts the CPUs that run this mm, and no others. With
+ * "both", a second thread is on CPU 1.
+ */
+static void child_ipi(int argc, char **argv)
+{
+	const bool both = argc > 2 && !strcmp(argv[2], "both");
+	const unsigned long step = kernel_page_size();
+	long before[MAX_CPUS], after[MAX_CPUS];
+	int cpus[MAX_CPUS], nr, i, fd, log;
+	bool running = false;
+	pthread_t thread;
+	size_t off;
+	char *p;
+
+	if (hardware_kb() == (long)step >> 10)
+		child_skip("the page of the kernel");
+	for (nr = 0; nr < sysconf(_SC_NPROCESSORS_ONLN); nr++)
+		cpus[nr] = nr;
+	if (nr < 2)
+		child_skip("wants two processors");
+	p = map_pieces(&fd);
+	if (!p)
+		return;
+	log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	CHECK(log >= 0 && lseek(log, 0, SEEK_END) == 0);
+	if (both) {
+		CHECK(!pthread_create(&thread, NULL, spin, &running));
+		while (!__atomic_load_n(&running, __ATOMIC_RELAXED))
+			sched_yield();
+	}
+
+	count_ipis(cpus, nr, before);
+	*(unsigned long *)(p + 64) = 64;
+	count_ipis(cpus, nr, after);
+
+	CHECK(hardware_kb() == (long)step >> 10);
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	if (both)
+		pthread_join(thread, NULL);
+	for (off = step; off < 2 * P; off += step)
+		*(unsigned long *)(p + off + 64) = off + 64;
+	for (off = 0; off < 2 * P; off += step)
+		CHECK(*(unsigned long *)(p + off + 64) == off + 64);
+	CHECK(log_lines(log) == 1);
+	if (child_failures())
+		return;
+	for (i = 0; i < nr; i++) {
+		CHECK(before[i] >= 0);
+		if (i == 1 && both) {
+			CHECK(after[i] > before[i]);
+		} else if (i && after[i] != before[i]) {
+			printf("# CPU %d: %ld\n", i, after[i] - before[i]);
+			exit(INTERRUPTED);
+		}
+	}
+}
+
+/*
+ * Memory of one's own, checked all the time, on one CPU with processes of other
+ * page sizes, or from CPU to CPU.
+ */
+static void child_alternate(int argc, char **argv)
+{
+	const bool move = argc > 2 && !strcmp(argv[2], "move");
+	const size_t len = 16 * P;
+	unsigned long seed = getpid(), round = 0;
+	int cpus[MAX_CPUS], nr;
+	struct timespec now, end;
+	char *p;
+
+	nr = usable_cpus(cpus);
+	run_on(cpus[0]);
+	p = map_anon(len, 0);
+	fill(p, len, seed);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += number("PAGES_SECONDS", 5);
+	do {
+		if (!CHECK(filled(p, len, seed + round)))
+			return;
+		round++;
+		/* New memory, or protected and old, or just that. */
+		if (round % 8 == 0) {
+			CHECK(!madvise(p, len, MADV_DONTNEED));
+			CHECK(all_zero(p, len));
+		} else if (round % 8 == 4) {
+			CHECK(!mprotect(p, len, PROT_READ));
+			CHECK(filled(p, len, seed + round - 1));
+			CHECK(!mprotect(p, len, PROT_READ | PROT_WRITE));
+		}
+		fill(p, len, seed + round);
+		if (move)
+			run_on(cpus[round % nr]);
+		else
+			sched_yield();
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (now.tv_sec < end.tv_sec);
+	printf("# %lu rounds with pages of %lu bytes%s\n", round, P,
+	       move ? ", moving" : "");
+	CHECK(round > 10);
+	CHECK_NATIVE();
+}
+
+/* A short life: the tables are made and go. */
+static void child_short(int argc, char **argv)
+{
+	char *p = map_anon(4 * P, 0);
+
+	fill(p, 4 * P, 1);
+	/* The vDSO and the stack are there anyway; once more after fork(). */
+	if (!fork())
+		_exit(!filled(p, 4 * P, 1));
+	wait(NULL);
+}
+
+static long meminfo_kb(const char *name)
+{
+	char line[256];
+	long kb = -1;
+	FILE *f = fopen("/proc/meminfo", "r");
+
+	while (f && kb < 0 && fgets(line, sizeof(line), f))
+		if (!strncmp(line, name, strlen(name)) &&
+		    line[strlen(name)] == ':')
+			kb = atol(line + strlen(name) + 1);
+	if (f)
+		fclose(f);
+	return kb;
+}
+
+/* What must be back where it was, in kB, but for what others do meanwhile. */
+static const struct {
+	const char *name;
+	long most;
+} leaks[] = {
+	{ "PageTables", 2048 },
+	{ "SUnreclaim", 8192 },
+	{ "MemFree", 24576 },
+};
+
+static void count_memory(long *kb)
+{
+	size_t i;
+
+	/* What RCU is about to free, and what CPUs keep. */
+	for (i = 0; i < 10; i++) {
+		usleep(100000);
+		write_file("/proc/sys/vm/drop_caches", "3");
+	}
+	for (i = 0; i < ARRAY_SIZE(leaks); i++)
+		kb[i] = meminfo_kb(leaks[i].name);
+}
+
+static void child_leak(int argc, char **argv)
+{
+	const unsigned int rounds = number("PAGES_ROUNDS", 200);
+	unsigned int shift = __builtin_ctzl(P), i;
+	long before[ARRAY_SIZE(leaks)], after[ARRAY_SIZE(leaks)], pte;
+
+	if (access("/proc/sys/vm/drop_caches", W_OK))
+		child_skip("wants root");
+	for (i = 0; i < 20; i++)
+		CHECK(!run_child(shift, "short", NULL));
+	pte = status_kb("VmPTE");
+	count_memory(before);
+	for (i = 0; i < rounds; i++)
+		if (!CHECK(!run_child(shift, "short", NULL)))
+			return;
+	CHECK(status_kb("VmPTE") <= pte);
+	count_memory(after);
+	for (i = 0; i < ARRAY_SIZE(leaks); i++) {
+		long more = after[i] - before[i];
+
+		if (!strcmp(leaks[i].name, "MemFree"))
+			more = -more;
+		printf("# %u rounds: %s %ld kB, at most %ld\n", rounds,
+		       leaks[i].name, more, leaks[i].most);
+		CHECK(before[i] >= 0 && more <= leaks[i].most);
+	}
+}
+
+/*
+ * Addresses of more than 48 bits, which only a hint gives. Where the kernel has
+ * none, the hint is void.
+ */
+static void child_high(int argc, char **argv)
+{
+	const unsigned long limit = 1UL << 48, top = 1UL << 52;
+	const size_t len = 64 * P;
+	const unsigned long hints[] = { limit + P, 3 * (top / 4) - P, top - len };
+	int fd = temp_file(NULL);
+	bool have;
+	long before;
+	char *p, *q;
+	size_t i;
+	int status;
+	pid_t pid;
+
+	hardware_kb();
+	p = mmap((void *)hints[0], P, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS |
+		 MAP_FIXED_NOREPLACE, -1, 0);
+	have = p == (void *)hints[0];
+	if (have)
+		CHECK(!munmap(p, P));
+	else
+		CHECK(p == MAP_FAILED && errno == ENOMEM);
+	printf("# addresses of %d bits\n", have ? 52 : 48);
+	before = status_kb("VmPTE");
+	for (i = 0; i < ARRAY_SIZE(hints); i++) {
+		p = mmap((void *)hints[i], len, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (!CHECK(p != MAP_FAILED))
+			return;
+		if (have)
+			CHECK((unsigned long)p == hints[i]);
+		else
+			CHECK((unsigned long)p < limit);
+		fill(p, len, i);
+		CHECK(filled(p, len, i));
+		pid = fork();
+		if (!pid) {
+			CHECK(filled(p, len, i));
+			fill(p, len / 2, i + 1);
+			CHECK(filled(p, len / 2, i + 1));
+			CHECK_NATIVE();
+			fflush(stdout);
+			_exit(child_failures());
+		}
+		CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+		CHECK(filled(p, len, i));
+		/* To where addresses are by default, and back. */
+		q = map_anon(len, 0);
+		CHECK((unsigned long)q < limit);
+		CHECK(mremap(p, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, q) == q);
+		CHECK(load_signal(p) == SIGSEGV);
+		CHECK(filled(q, len, i));
+		CHECK(mremap(q, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, p) == p);
+		CHECK(load_signal(q) == SIGSEGV);
+		CHECK(filled(p, len, i));
+		CHECK(!mprotect(p, len, PROT_READ));
+		CHECK(store_signal(p + len - 1) == SIGSEGV);
+		/* The kernel's own accesses, to what is there and what is not. */
+		CHECK(pwrite(fd, p, len, 0) == (ssize_t)len);
+		CHECK(!mprotect(p, len, PROT_READ | PROT_WRITE));
+		CHECK(!madvise(p, len, MADV_DONTNEED));
+		CHECK(pread(fd, p, len, 0) == (ssize_t)len);
+		CHECK(filled(p, len, i));
+		CHECK(!munmap(p, len));
+		CHECK(load_signal(p) == SIGSEGV);
+	}
+	CHECK(status_kb("VmPTE") <= before);
+	CHECK_NATIVE();
+}
+
 static const struct child children[] = {
 	{ "start", child_start },
 	{ "anon", child_anon },
@@ -413,6 +854,12 @@ static const struct child children[] = {
 	{ "threads", child_threads },
 	{ "demote", child_demote },
 	{ "sweep", child_sweep },
+	{ "walk", child_walk },
+	{ "ipi", child_ipi },
+	{ "alternate", child_alternate },
+	{ "short", child_short },
+	{ "leak", child_leak },
+	{ "high", child_high },
 	{ }
 };
 
@@ -448,7 +895,7 @@ TEST_F(pages, huge)
 	}
 }
 
-TEST_F(pages, threads)
+TEST_F_TIMEOUT(pages, threads, 120)
 {
 	EXPECT_CHILD("threads");
 }
@@ -461,6 +908,85 @@ TEST_F(pages, demote)
 TEST_F(pages, sweep)
 {
 	EXPECT_CHILD("sweep");
+}
+
+TEST_F(pages, walk)
+{
+	EXPECT_CHILD("walk");
+}
+
+/* Whether the scheduler may interrupt a CPU to have it wake a task. */
+static void wake_by_ipi(bool on)
+{
+	int fd = open("/sys/kernel/debug/sched/features", O_WRONLY);
+
+	if (fd < 0)
+		return;
+	dprintf(fd, "%sTTWU_QUEUE", on ? "" : "NO_");
+	close(fd);
+}
+
+TEST_F_TIMEOUT(pages, ipi, 120)
+{
+	static const char * const who[] = { "one", "both" };
+	unsigned int i, try;
+	cpu_set_t all;
+	int ret;
+
+	if (!have_feature())
+		SKIP(return, "no page sizes of processes");
+	/* From its beginning on, the child is on no other CPU. */
+	ASSERT_EQ(0, sched_getaffinity(0, sizeof(all), &all));
+	run_on(0);
+	wake_by_ipi(false);
+	for (i = 0; i < 2; i++) {
+		/* Others interrupt CPUs, too, but not each time. */
+		for (try = 0; try < 40; try++) {
+			ret = run_child(variant->shift, "ipi", self->text,
+					who[i], NULL);
+			if (ret != INTERRUPTED)
+				break;
+		}
+		if (ret == KSFT_SKIP)
+			SKIP(break, "skipped in the child");
+		EXPECT_EQ(0, ret);
+	}
+	wake_by_ipi(true);
+	ASSERT_EQ(0, sched_setaffinity(0, sizeof(all), &all));
+}
+
+TEST_F_TIMEOUT(pages, leak, 7200)
+{
+	EXPECT_CHILD("leak");
+}
+
+/* On one CPU with processes of the kernel's page, and from CPU to CPU. */
+TEST_F_TIMEOUT(pages, alternate, 1200)
+{
+	static const char * const how[] = { "stay", "move" };
+	pid_t pids[6];
+	int i;
+
+	for (i = 0; i < 6; i++) {
+		const char *const argv[] = {
+			"alternate", self->text, how[i % 2], NULL
+		};
+
+		pids[i] = start_child(i < 4 ? variant->shift : DEFAULT_SIZE,
+				      argv, NULL);
+	}
+	for (i = 0; i < 6; i++) {
+		int ret = finish_child(pids[i]);
+
+		/* Without a granule, it was checked all the same. */
+		if (ret != KSFT_SKIP)
+			EXPECT_EQ(0, ret);
+	}
+}
+
+TEST_F(pages, high)
+{
+	EXPECT_CHILD("high");
 }
 
 int main(int argc, char **argv)

@@ -11,76 +11,19 @@
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
-#include <linux/loop.h>
-#include <sys/ioctl.h>
+#include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
+#include <sys/ptrace.h>
 #include <sys/swap.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include "pagesize_fixture.h"
+#include "pagesize_system.h"
 
 #define FAIL		"/sys/kernel/debug/fail_page_alloc/"
-#define CGROUP		"/sys/fs/cgroup/"
-#define SZ_1M		0x100000UL
-
-static bool put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ssize_t done;
-
-	if (fd < 0)
-		return false;
-	done = write(fd, text, strlen(text));
-	close(fd);
-	return done == (ssize_t)strlen(text);
-}
-
-static bool put_number(const char *path, unsigned long number)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%lu", number);
-	return put(path, text);
-}
-
-/* The number after @name in a file of names and numbers; 0 without such a line. */
-static unsigned long counter(const char *path, const char *name)
-{
-	unsigned long value;
-	char line[128];
-	FILE *f = fopen(path, "re");
-
-	while (f && fscanf(f, "%127s %lu\n", line, &value) == 2) {
-		if (!strcmp(line, name)) {
-			fclose(f);
-			return value;
-		}
-	}
-	if (f)
-		fclose(f);
-	return 0;
-}
-
-static unsigned long vm_events(const char *name)
-{
-	return counter("/proc/vmstat", name);
-}
-
-static bool demoted(void)
-{
-	char line[256];
-	bool found = false;
-	FILE *f = fopen("/proc/self/status", "re");
-
-	while (f && fgets(line, sizeof(line), f))
-		found |= !strncmp(line, "HardwarePageSize:", 17) &&
-			 strstr(line, "demoted");
-	if (f)
-		fclose(f);
-	return found;
-}
 
 /* Blocks of the process page, or of two kernel pages, cannot be had. */
 static bool fail_setup(unsigned long size, unsigned int percent)
@@ -196,37 +139,6 @@ TEST_F(pages, no_block_now_and_then)
 	EXPECT_CHILD("fragmented", "50");
 }
 
-/* A new cgroup, not more than @max bytes; NULL if that cannot be had. */
-static char *new_cgroup(unsigned long max, bool swap)
-{
-	static char path[64];
-	char file[96];
-
-	mount("none", "/sys/fs/cgroup", "cgroup2", 0, NULL);
-	put(CGROUP "cgroup.subtree_control", "+memory");
-	snprintf(path, sizeof(path), CGROUP "pagesize-%d", getpid());
-	if (mkdir(path, 0755))
-		return NULL;
-	if (!swap) {
-		snprintf(file, sizeof(file), "%s/memory.swap.max", path);
-		put_number(file, 0);
-	}
-	snprintf(file, sizeof(file), "%s/memory.max", path);
-	if (put_number(file, max))
-		return path;
-	rmdir(path);
-	return NULL;
-}
-
-/* Move this process there. argv[2] of the children. */
-static void enter(const char *cgroup)
-{
-	char file[96];
-
-	snprintf(file, sizeof(file), "%s/cgroup.procs", cgroup);
-	CHECK(put(file, "0"));
-}
-
 static void child_hog(int argc, char **argv)
 {
 	unsigned long len = 64 * SZ_1M;
@@ -305,26 +217,6 @@ TEST_F(pages, cgroup_too_small)
 	EXPECT_EQ(0, rmdir(cgroup));
 }
 
-/* What mkswap writes. */
-static bool write_swap_header(const char *device, unsigned long size)
-{
-	unsigned long page = kernel_page_size();
-	int fd = open(device, O_RDWR | O_CLOEXEC);
-	char *header = calloc(1, page);
-	uint32_t *info = (uint32_t *)(header + 1024);
-	bool done;
-
-	if (fd < 0)
-		return false;
-	info[0] = 1;
-	info[1] = size / page - 1;
-	memcpy(header + page - 10, "SWAPSPACE2", 10);
-	done = pwrite(fd, header, page, 0) == (ssize_t)page && !fsync(fd);
-	close(fd);
-	free(header);
-	return done;
-}
-
 /* Twice as much memory as may be used: written, read, shared, written again. */
 static void child_swapped(int argc, char **argv)
 {
@@ -360,17 +252,17 @@ static void child_swapped(int argc, char **argv)
 	CHECK(!demoted());
 }
 
-static int swap_child(unsigned int shift, const char *text, const char *device,
-		      unsigned long size)
+static int swap_child(unsigned int shift, const char *name, const char *text,
+		      const char *device, unsigned long size)
 {
 	char *cgroup;
 	int ret = KSFT_SKIP;
 
-	if (!write_swap_header(device, size) || swapon(device, 0))
+	if (!swap_to(device, size))
 		return ret;
 	cgroup = new_cgroup(4 * SZ_1M, true);
 	if (cgroup) {
-		ret = run_child(shift, "swapped", text, cgroup, NULL);
+		ret = run_child(shift, name, text, cgroup, NULL);
 		rmdir(cgroup);
 	}
 	swapoff(device);
@@ -382,10 +274,11 @@ TEST_F_TIMEOUT(pages, swap_zram, 120)
 	const unsigned long size = 32 * SZ_1M;
 	int ret;
 
-	if (!put_number("/sys/block/zram0/disksize", size))
+	if (!zram_make(size))
 		SKIP(return, "no free /dev/zram0");
-	ret = swap_child(variant->shift, self->text, "/dev/zram0", size);
-	put("/sys/block/zram0/reset", "1");
+	ret = swap_child(variant->shift, "swapped", self->text, "/dev/zram0",
+			 size);
+	zram_drop();
 	if (ret == KSFT_SKIP)
 		SKIP(return, "no swap, or no cgroup with a limit on memory");
 	EXPECT_EQ(0, ret);
@@ -394,28 +287,162 @@ TEST_F_TIMEOUT(pages, swap_zram, 120)
 TEST_F_TIMEOUT(pages, swap_loop, 120)
 {
 	const unsigned long size = 32 * SZ_1M;
-	int control, number, fd, loop, ret;
-	struct loop_config config = { };
-	char device[32];
+	struct loop loop;
+	int fd, ret;
 
-	control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
-	number = control < 0 ? -1 : ioctl(control, LOOP_CTL_GET_FREE);
-	if (number < 0)
-		SKIP(return, "no loop device");
-	snprintf(device, sizeof(device), "/dev/loop%d", number);
 	fd = temp_file(getenv("TMPDIR") ?: "/var/tmp");
-	loop = open(device, O_RDWR | O_CLOEXEC);
 	ASSERT_EQ(0, posix_fallocate(fd, 0, size));
-	config.fd = fd;
-	config.block_size = kernel_page_size();
-	ASSERT_EQ(0, ioctl(loop, LOOP_CONFIGURE, &config));
-	ret = swap_child(variant->shift, self->text, device, size);
-	ioctl(loop, LOOP_CLR_FD, 0);
-	close(loop);
+	if (!loop_make(&loop, fd, kernel_page_size()))
+		SKIP(return, "no loop device");
+	ret = swap_child(variant->shift, "swapped", self->text, loop.device,
+			 size);
+	loop_drop(&loop);
 	close(fd);
-	close(control);
 	if (ret == KSFT_SKIP)
 		SKIP(return, "no swap, or no cgroup with a limit on memory");
+	EXPECT_EQ(0, ret);
+}
+
+/* To swap with it. Then @half of the kernel pages back, if they are single. */
+static bool swap_out(char *p, unsigned long len, unsigned long K, bool half)
+{
+	const long kb = len / 1024;
+	unsigned long off;
+
+	/* Not everything is at once where reclaim finds it. */
+	for (off = 0; off < 20 && smaps_kb(p, "Swap") < kb; off++)
+		madvise(p, len, MADV_PAGEOUT);
+	if (!CHECK(smaps_kb(p, "Swap") == kb))
+		return false;
+	for (off = 0; half && off < len; off += 2 * K)
+		if (*(unsigned long *)(p + off) != 1 + off)
+			return CHECK(!"what was there");
+	return true;
+}
+
+static long futex(void *word, int op, int value, void *word2, int value3)
+{
+	/* The fourth argument is a number of waiters to wake, too. */
+	return syscall(__NR_futex, word, op, value, NULL, word2, value3);
+}
+
+/*
+ * Accesses by the kernel, and from outside, to memory that is in swap, all of it
+ * or every other kernel page.
+ */
+static void poke_swapped(char *p, unsigned long len, bool half)
+{
+	const unsigned long K = kernel_page_size(), P = page_size();
+	char *buf = map_anon(len, MAP_PRIVATE);
+	struct iovec local, remote;
+	unsigned long off, value;
+	uint32_t *word;
+	int out, status;
+	pid_t pid;
+
+	fflush(stdout);
+	if (!swap_out(p, len, K, half))
+		return;
+	/* A word of each kernel page: the kernel reads and changes it. */
+	for (off = 0; off < len; off += K) {
+		word = (uint32_t *)(p + off + 16);
+		if (off / K / 2 % 2) {
+			CHECK(futex(word, FUTEX_WAIT, 5, NULL, 0) == -1 &&
+			      errno == EAGAIN);
+			continue;
+		}
+		CHECK(futex(p + len - K + 32, FUTEX_WAKE_OP, 0, word,
+			    FUTEX_OP(FUTEX_OP_SET, 77, FUTEX_OP_CMP_EQ,
+				     0)) == 0);
+		CHECK(*word == 77);
+		*word = 0;
+	}
+	CHECK(filled(p, len, 1));
+
+	/* The same pages, by another process. */
+	pid = fork();
+	if (!pid) {
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		/* What is shared stays in memory. */
+		fill(p, len, 1);
+		if (!swap_out(p, len, K, half))
+			_exit(1);
+		raise(SIGSTOP);
+		for (off = 0; off < len; off += K)
+			CHECK(*(unsigned long *)(p + off + 72) == off + 5 &&
+			      *(unsigned long *)(p + off + 80) == off + 6);
+		CHECK(filled(p, len, 1));
+		fflush(stdout);
+		_exit(child_failures());
+	}
+	if (!CHECK(waitpid(pid, &status, 0) == pid && WIFSTOPPED(status) &&
+		   WSTOPSIG(status) == SIGSTOP))
+		printf("# status %#x\n", status);
+	for (off = 0; off < len; off += K) {
+		value = off + 5;
+		local = (struct iovec){ &value, 8 };
+		remote = (struct iovec){ p + off + 72, 8 };
+		CHECK(process_vm_writev(pid, &local, 1, &remote, 1, 0) == 8);
+		CHECK(!ptrace(PTRACE_POKEDATA, pid, p + off + 80, off + 6));
+	}
+	local = (struct iovec){ buf, len };
+	remote = (struct iovec){ p, len };
+	CHECK(process_vm_readv(pid, &local, 1, &remote, 1, 0) == len);
+	CHECK(filled(buf, len, 1));
+	CHECK(*(unsigned long *)(buf + P - K + 72) == P - K + 5);
+	CHECK(!ptrace(PTRACE_CONT, pid, NULL, NULL));
+	if (!CHECK(waitpid(pid, &status, 0) == pid && status == 0))
+		printf("# status %#x\n", status);
+
+	/* And once more it goes out and is a source of I/O. */
+	CHECK(filled(p, len, 1));
+	if (!swap_out(p, len, K, half))
+		return;
+	out = temp_file(NULL);
+	CHECK(write(out, p, len) == (ssize_t)len);
+	if (!swap_out(p, len, K, half))
+		return;
+	CHECK(pread(out, p, len, 0) == (ssize_t)len);
+	CHECK(filled(p, len, 1));
+	CHECK(smaps_kb(p, "Swap") == 0);
+	close(out);
+	munmap(buf, len);
+}
+
+static void child_half(int argc, char **argv)
+{
+	unsigned long len = 8 * page_size();
+	char *p = map_anon(len, MAP_PRIVATE);
+
+	CHECK(stay_here());
+	alarm(60);
+	fill(p, len, 1);
+	poke_swapped(p, len, false);
+	CHECK(!demoted());
+	munmap(p, len);
+	p = map_anon(len, MAP_PRIVATE);
+	fill_pieces(p, len, 1, true);
+	poke_swapped(p, len, true);
+	CHECK(page_size() == kernel_page_size() || demoted());
+}
+
+TEST_F_TIMEOUT(pages, half_swapped, 120)
+{
+	const unsigned long size = 32 * SZ_1M;
+	int ret;
+
+	if (!fail_setup(self->size, 100))
+		SKIP(return, "no " FAIL);
+	if (!zram_make(size))
+		SKIP(return, "no free /dev/zram0");
+	ret = KSFT_SKIP;
+	if (swap_to("/dev/zram0", size)) {
+		ret = run_child(variant->shift, "half", self->text, NULL);
+		swapoff("/dev/zram0");
+	}
+	zram_drop();
+	if (ret == KSFT_SKIP)
+		SKIP(return, "no swap");
 	EXPECT_EQ(0, ret);
 }
 
@@ -475,6 +502,7 @@ static const struct child children[] = {
 	{ "hog", child_hog },
 	{ "neighbour", child_neighbour },
 	{ "swapped", child_swapped },
+	{ "half", child_half },
 	{ "overcommit", child_overcommit },
 	{ }
 };

@@ -1,21 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Memory that processes with different page sizes share: a file, a memfd, SysV
- * shared memory; and what is shared with a child.
+ * shared memory; and what is shared with a child. Others wait for what is not
+ * there by userfaultfd, or have locked what is.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <linux/futex.h>
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "pagesize_fixture.h"
+#include "pagesize_system.h"
 
 #define LEN			(16 * SZ_64K)
+#define ABSENCE_LEN		(4 * SZ_64K)
 #define ROUNDS			8
 /* What one process writes in one go; the next is that of another. */
 #define GRAIN			1536UL
@@ -76,6 +83,21 @@ static bool right(const char *p, unsigned long round)
 		return false;
 	}
 	return true;
+}
+
+static long meminfo_kb(const char *name)
+{
+	FILE *f = fopen("/proc/meminfo", "re");
+	long kb = -1, value;
+	char line[64];
+
+	while (f && kb < 0 &&
+	       fscanf(f, "%63[^:]: %ld%*[^\n]\n", line, &value) == 2)
+		if (!strcmp(line, name))
+			kb = value;
+	if (f)
+		fclose(f);
+	return kb;
 }
 
 static void barrier(struct shared *s, unsigned int nr)
@@ -297,15 +319,364 @@ static void child_fork(int argc, char **argv)
 	CHECK(filled(p + P, P, 3));
 }
 
+/*
+ * One who waits for the absence of pages of a memfd. argv: the memfd, of
+ * ABSENCE_LEN bytes; where to say that it waits, and then for each kernel page
+ * how often its absence was seen; where to read that the others are done.
+ */
+struct absence {
+	int fd;
+	char *p, *seen, *page;
+	unsigned long size;
+};
+
+static void *watch(void *arg)
+{
+	struct absence *a = arg;
+	struct uffd_msg msg;
+
+	while (read(a->fd, &msg, sizeof(msg)) == sizeof(msg)) {
+		unsigned long off = msg.arg.pagefault.address -
+				    (unsigned long)a->p;
+		struct uffdio_copy copy = {
+			.dst = (unsigned long)a->p + off / a->size * a->size,
+			.src = (unsigned long)a->page,
+			.len = a->size,
+		};
+
+		if (msg.event != UFFD_EVENT_PAGEFAULT)
+			break;
+		a->seen[off / a->size]++;
+		if (ioctl(a->fd, UFFDIO_COPY, &copy))
+			break;
+	}
+	return NULL;
+}
+
+static void child_absence(int argc, char **argv)
+{
+	int fd = atoi(argv[1]), out = atoi(argv[2]), in = atoi(argv[3]);
+	struct uffdio_api api = { .api = UFFD_API };
+	struct absence a = { .size = page_size() };
+	unsigned long n = ABSENCE_LEN / page_size(), i;
+	pthread_t thread;
+	char c;
+	struct uffdio_register reg = {
+		.range = { .len = ABSENCE_LEN },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+
+	alarm(60);
+	a.fd = syscall(__NR_userfaultfd, O_CLOEXEC);
+	if (a.fd < 0)
+		child_skip("no userfaultfd");
+	CHECK(!ioctl(a.fd, UFFDIO_API, &api));
+	a.p = mmap(NULL, ABSENCE_LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		   0);
+	CHECK(a.p != MAP_FAILED);
+	a.seen = calloc(1, n);
+	a.page = map_anon(a.size, 0);
+	memset(a.page, 0xab, a.size);
+	reg.range.start = (unsigned long)a.p;
+	CHECK(!ioctl(a.fd, UFFDIO_REGISTER, &reg));
+	CHECK(write(out, "x", 1) == 1);
+	if (!CHECK(read(in, &c, 1) == 1))
+		return;
+	CHECK(!pthread_create(&thread, NULL, watch, &a));
+	for (i = 0; i < n; i++)
+		CHECK(!load_signal(a.p + i * a.size));
+	CHECK(write(out, a.seen, n) == (ssize_t)n);
+}
+
+/*
+ * What is accessed: in every other process page, one kernel page, of @K bytes.
+ * What is there before: in every fourth one, another one.
+ */
+static bool accessed(unsigned long off, unsigned long P, unsigned long K)
+{
+	const unsigned long i = off / P;
+
+	return i % 2 == 0 && off % P / K == i * 5 % (P / K);
+}
+
+static bool there_before(unsigned long off, unsigned long P, unsigned long K)
+{
+	const unsigned long i = off / P;
+
+	if (i % 4 != 2 || P / K == 1)
+		return false;
+	return off % P / K == (i * 5 + 3) % (P / K);
+}
+
+/*
+ * argv: the memfd, of ABSENCE_LEN bytes; the size of a kernel page; how to access
+ * it; where to say that it was, and where to read that all of it is there.
+ */
+static void child_access(int argc, char **argv)
+{
+	unsigned long P = page_size(), K = strtoul(argv[2], NULL, 10), off;
+	int fd = atoi(argv[1]), out = atoi(argv[4]), in = atoi(argv[5]);
+	bool private = strstr(argv[3], "private");
+	unsigned long value = 0x5151;
+	char *p, c;
+
+	alarm(60);
+	p = mmap(NULL, ABSENCE_LEN, PROT_READ | PROT_WRITE,
+		 private ? MAP_PRIVATE : MAP_SHARED, fd, 0);
+	CHECK(p != MAP_FAILED);
+	for (off = 0; off < ABSENCE_LEN; off += K) {
+		if (!accessed(off, P, K))
+			continue;
+		if (strstr(argv[3], "futex"))
+			CHECK(syscall(__NR_futex, p + off, FUTEX_WAIT, 5, NULL,
+				      NULL, 0) == -1 && errno == EAGAIN);
+		else if (strstr(argv[3], "load"))
+			CHECK(*(unsigned long *)(p + off + 8) == 0);
+		else if (strstr(argv[3], "store"))
+			*(unsigned long *)(p + off + 8) = value;
+		/* The first one is a fault in any case. */
+		else if (!off)
+			CHECK(*(unsigned long *)(p + off + 8) == 0);
+		else
+			CHECK(pwrite(fd, &value, 8, off + 8) == 8);
+	}
+	CHECK(write(out, "x", 1) == 1);
+	CHECK(read(in, &c, 1) == 1);
+	for (off = 0; off < ABSENCE_LEN; off += K)
+		if (!accessed(off, P, K) &&
+		    !CHECK((p[off + 100] & 0xff) == 0xab))
+			printf("# at %#lx: %#x\n", off, p[off + 100] & 0xff);
+}
+
+/*
+ * One who has locked a file in memory that came in kernel pages. argv: the file,
+ * of LEN bytes; where to say that it is so, and where to read that others were
+ * there.
+ */
+static void child_locker(int argc, char **argv)
+{
+	int fd = atoi(argv[1]), out = atoi(argv[2]), in = atoi(argv[3]);
+	unsigned long off;
+	char *p, c;
+
+	alarm(60);
+	p = mmap(NULL, LEN, PROT_READ, MAP_SHARED, fd, 0);
+	CHECK(p != MAP_FAILED);
+	CHECK(!mlock(p, LEN));
+	CHECK(smaps_kb(p, "Locked") == LEN / 1024);
+	CHECK(filled(p, LEN, 1));
+	CHECK(write(out, "x", 1) == 1);
+	CHECK(read(in, &c, 1) == 1);
+	CHECK(status_kb("VmLck") == LEN / 1024);
+	for (off = 0; off < LEN; off += SZ_4K)
+		CHECK(*(unsigned long *)(p + off + 8) == off + 3);
+	CHECK(filled(p, LEN, 1));
+	CHECK(smaps_kb(p, "Locked") == LEN / 1024);
+	CHECK(!munlock(p, LEN / 2));
+	CHECK(status_kb("VmLck") == LEN / 2 / 1024);
+}
+
+/* The others: a load from all of it, then a store to it. */
+static void child_visitor(int argc, char **argv)
+{
+	int fd = atoi(argv[1]);
+	unsigned long off;
+	char *p;
+
+	alarm(60);
+	p = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		child_skip("no shared mappings of files here");
+	CHECK(filled(p, LEN, 1));
+	for (off = 0; off < LEN; off += SZ_4K)
+		*(unsigned long *)(p + off + 8) = off + 3;
+	CHECK(filled(p, LEN, 1));
+}
+
 static const struct child children[] = {
 	{ "member", child_member },
 	{ "fork", child_fork },
+	{ "absence", child_absence },
+	{ "access", child_access },
+	{ "locker", child_locker },
+	{ "visitor", child_visitor },
 	{ }
 };
 
 TEST_F(pages, fork)
 {
 	EXPECT_CHILD("fork");
+}
+
+/* The ends of two pipes that a child has, and those that the tester has. */
+struct talk {
+	char out[16], in[16];
+	int from, to, theirs[2];
+};
+
+static bool talk_open(struct talk *t)
+{
+	int a[2], b[2];
+
+	if (pipe(a) || pipe(b))
+		return false;
+	fcntl(a[0], F_SETFD, FD_CLOEXEC);
+	fcntl(b[1], F_SETFD, FD_CLOEXEC);
+	t->from = a[0];
+	t->to = b[1];
+	t->theirs[0] = a[1];
+	t->theirs[1] = b[0];
+	snprintf(t->out, sizeof(t->out), "%d", a[1]);
+	snprintf(t->in, sizeof(t->in), "%d", b[0]);
+	return true;
+}
+
+/* Once the child is there: when it is gone, there is nothing to read. */
+static void talk_started(struct talk *t)
+{
+	close(t->theirs[0]);
+	close(t->theirs[1]);
+}
+
+static void talk_close(struct talk *t)
+{
+	close(t->from);
+	close(t->to);
+}
+
+/* A process with kernel pages misses none of those that are not there. */
+static void test_absence(struct __test_metadata *_metadata, unsigned int shift,
+			 unsigned long P, const char *how)
+{
+	unsigned long K = kernel_page_size(), off;
+	int fd = syscall(__NR_memfd_create, "absence", 0), ret;
+	char *seen = calloc(1, ABSENCE_LEN / K), *page = map_anon(K, 0), c;
+	char number[16], kernel[16];
+	struct talk to_watcher, to_other;
+	size_t got = 0;
+	pid_t watcher, other;
+	ssize_t len;
+
+	ASSERT_EQ(0, ftruncate(fd, ABSENCE_LEN));
+	memset(page, 0xab, K);
+	for (off = 0; off < ABSENCE_LEN; off += K)
+		if (there_before(off, P, K))
+			ASSERT_EQ(K, pwrite(fd, page, K, off));
+	snprintf(number, sizeof(number), "%d", fd);
+	snprintf(kernel, sizeof(kernel), "%lu", K);
+	ASSERT_TRUE(talk_open(&to_watcher));
+	watcher = start_child(DEFAULT_SIZE, (const char *[]) {
+		"absence", number, to_watcher.out, to_watcher.in, NULL }, NULL);
+	talk_started(&to_watcher);
+	if (read(to_watcher.from, &c, 1) != 1) {
+		ret = finish_child(watcher);
+		if (ret == KSFT_SKIP)
+			SKIP(return, "no userfaultfd");
+		ASSERT_EQ(0, ret);
+	}
+	ASSERT_TRUE(talk_open(&to_other));
+	other = start_child(shift, (const char *[]) {
+		"access", number, kernel, how, to_other.out, to_other.in,
+		NULL }, NULL);
+	talk_started(&to_other);
+	EXPECT_EQ(1, read(to_other.from, &c, 1));
+	EXPECT_EQ(1, write(to_watcher.to, "x", 1));
+	while (got < ABSENCE_LEN / K) {
+		len = read(to_watcher.from, seen + got, ABSENCE_LEN / K - got);
+		if (len <= 0)
+			break;
+		got += len;
+	}
+	EXPECT_EQ(ABSENCE_LEN / K, got);
+	for (off = 0; off < ABSENCE_LEN; off += K) {
+		bool there = accessed(off, P, K) || there_before(off, P, K);
+
+		EXPECT_EQ(!there, seen[off / K])
+			TH_LOG("%s: at %#lx", how, off);
+		if (!there != seen[off / K])
+			break;
+	}
+	EXPECT_EQ(1, write(to_other.to, "x", 1));
+	EXPECT_EQ(0, finish_child(other));
+	EXPECT_EQ(0, finish_child(watcher));
+	talk_close(&to_other);
+	talk_close(&to_watcher);
+	munmap(page, K);
+	free(seen);
+	close(fd);
+}
+
+TEST_F(pages, absence_shared)
+{
+	test_absence(_metadata, variant->shift, self->size, "shared load");
+	test_absence(_metadata, variant->shift, self->size, "shared store");
+	test_absence(_metadata, variant->shift, self->size, "shared futex");
+	test_absence(_metadata, variant->shift, self->size, "shared write");
+}
+
+TEST_F(pages, absence_private)
+{
+	test_absence(_metadata, variant->shift, self->size, "private load");
+	test_absence(_metadata, variant->shift, self->size, "private store");
+}
+
+static long mlocked_kb(void)
+{
+	put("/proc/sys/vm/stat_refresh", "1");
+	return meminfo_kb("Mlocked");
+}
+
+static void test_locked(struct __test_metadata *_metadata, unsigned int shift,
+			int fd)
+{
+	char *buf = map_anon(LEN, 0), number[16], c;
+	long before = mlocked_kb();
+	unsigned long off;
+	pid_t locker, visitor;
+	struct talk t;
+	int ret;
+
+	ASSERT_LE(0, fd);
+	fcntl(fd, F_SETFD, 0);
+	fill(buf, LEN, 1);
+	/* In kernel pages: nobody has asked for more yet. */
+	for (off = 0; off < LEN; off += SZ_4K)
+		ASSERT_EQ(SZ_4K, pwrite(fd, buf + off, SZ_4K, off));
+	snprintf(number, sizeof(number), "%d", fd);
+	ASSERT_TRUE(talk_open(&t));
+	locker = start_child(DEFAULT_SIZE, (const char *[]) {
+		"locker", number, t.out, t.in, NULL }, NULL);
+	talk_started(&t);
+	EXPECT_EQ(1, read(t.from, &c, 1));
+	visitor = start_child(shift, (const char *[]) {
+		"visitor", number, NULL }, NULL);
+	ret = finish_child(visitor);
+	if (ret != KSFT_SKIP) {
+		EXPECT_EQ(0, ret);
+		EXPECT_EQ(1, write(t.to, "x", 1));
+	}
+	talk_close(&t);
+	if (ret == KSFT_SKIP) {
+		finish_child(locker);
+		SKIP(return, "no shared mappings of files here");
+	}
+	EXPECT_EQ(0, finish_child(locker));
+	close(fd);
+	munmap(buf, LEN);
+	/* Nothing stays locked, but for what is in batches of the CPUs. */
+	EXPECT_GE(before + LEN / 4096, mlocked_kb());
+}
+
+/* Kernel pages that a process with such has locked in memory. */
+TEST_F(pages, locked_memfd)
+{
+	test_locked(_metadata, variant->shift,
+		    syscall(__NR_memfd_create, "locked", 0));
+}
+
+TEST_F(pages, locked_file)
+{
+	test_locked(_metadata, variant->shift, temp_file(NULL));
 }
 
 int main(int argc, char **argv)

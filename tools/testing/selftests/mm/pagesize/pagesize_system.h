@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What tests do to the machine, as root: settings and counters, cgroups, swap,
+ * disks and file systems. Whoever may not, or has no such thing, skips.
+ */
+#ifndef __PAGESIZE_SYSTEM_H
+#define __PAGESIZE_SYSTEM_H
+
+#include <stdbool.h>
+
+#define SZ_1M			0x100000UL
+
+/* Write a text, or a number, to a file of the kernel's. */
+bool put(const char *path, const char *text);
+bool put_number(const char *path, unsigned long number);
+
+/* The number after @name in a file of names and numbers; 0 without such a line. */
+unsigned long counter(const char *path, const char *name);
+unsigned long vm_events(const char *name);
+
+/* Whether this process is demoted; with that @reason, unless it is NULL. */
+bool demoted_for(const char *reason);
+bool demoted(void);
+
+/* A new cgroup, not more than @max bytes; NULL if that cannot be had. */
+char *new_cgroup(unsigned long max, bool swap);
+
+/* Move this process there. */
+void enter(const char *cgroup);
+
+/*
+ * Stay on one CPU: what this process gets from now on is never on the way to the
+ * LRU on another one, where reclaim does not find it.
+ */
+bool stay_here(void);
+
+/* Have the kernel swap to @device, all of its @size bytes. */
+bool swap_to(const char *device, unsigned long size);
+
+/* /dev/zram0 of @size bytes, if nobody uses it; give it back. */
+bool zram_make(unsigned long size);
+void zram_drop(void);
+
+/*
+ * A loop device on a file, with blocks of that size. It is given back at once, or
+ * when nobody uses it any more.
+ */
+struct loop {
+	char device[32];
+};
+
+bool loop_make(struct loop *loop, int file, unsigned int block);
+void loop_drop(const struct loop *loop);
+
+/* A shell command, with what it says in the log only if it fails. */
+bool shell(const char *format, ...) __printf(1, 2);
+
+#endif /* __PAGESIZE_SYSTEM_H */
