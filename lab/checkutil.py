@@ -57,7 +57,7 @@ class Counts:
     def close(self):
         self.say(f"{self.rows} rows compared, {time.monotonic() - self.started:.0f} s")
         print(f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped", flush=True)
-        return 1 if self.failed else 0
+        return 1 if self.failed or not self.passed else 0
 
 
 RUNNING = set()
@@ -299,6 +299,9 @@ def compare_rows(golden, ours, known):
 # processes that they start themselves, with each size.
 ONCE = ("errno_matrix_test", "error_test", "exec_test")
 
+# So long the rows of one page size may take, where no debug option makes it slow.
+ROWS_SECONDS = 120
+
 JOB = r"""#!/bin/sh
 # Made by lab/check: all tests, then the rows, into results/.
 cd /mnt || exit 1
@@ -312,11 +315,12 @@ for size in $1; do
 	echo "tests $size"
 done
 for size in $2; do
+	start=$(cut -d. -f1 /proc/uptime)
 	case $size in
 	native) ./errno_matrix > results/rows-native 2> results/rows-native.err ;;
 	*) setarch --pagesize=$size ./errno_matrix > results/rows-$size 2> results/rows-$size.err ;;
 	esac
-	echo "rows $size status $?"
+	echo "rows $size status $? after $(($(cut -d. -f1 /proc/uptime) - start)) s"
 done
 exit 0
 """
@@ -347,7 +351,7 @@ def judge_guest(counts, what, result, tests=("default",), rows=(), expected=None
     results, status, said = result
     counts.check(f"{what}: guest", status == 0,
                  said.splitlines()[-25:] + [f"lab/vm: status {status}"])
-    if "+perf" not in what:
+    if not re.search(r"\+(perf|nonative|off)\b", what):
         judge_kunit(counts, what, os.path.join(os.path.dirname(results), "console.log"))
     listed = open(os.path.join(BUILD, "selftests", "pagesize", "tests")).read().split()
     passed = {}
@@ -369,7 +373,12 @@ def judge_guest(counts, what, result, tests=("default",), rows=(), expected=None
             if size == "default":
                 passed[name] = test.results
     for size in rows:
-        judge_rows(counts, what, size, os.path.join(results, f"rows-{size}"))
+        match = re.search(rf"^rows {size} status (\d+) after (\d+) s$", said, re.M)
+        seconds = int(match[2]) if match else 0
+        judge_rows(counts, what, size, os.path.join(results, f"rows-{size}"),
+                   [f"status {match[1]}" if match else "did not end"] if not match or match[1] != "0" else
+                   [f"took {seconds} s, at most {ROWS_SECONDS} were agreed on"]
+                   if seconds > ROWS_SECONDS and "debug" not in what else [], seconds)
     for size, names in (expected or {}).items():
         if not names:
             counts.add(f"{what}: results under {size}", skipped=1, details=[f"no golden results for {size}"])
@@ -381,7 +390,7 @@ def judge_guest(counts, what, result, tests=("default",), rows=(), expected=None
         counts.check(f"{what}: {len(wanted)} results of {ORACLES[size]} under {size}", not missing, missing)
 
 
-def judge_rows(counts, what, size, path):
+def judge_rows(counts, what, size, path, wrong, seconds):
     golden = os.path.join(GOLDEN, f"errno-{size}.txt")
     if not os.path.exists(golden):
         counts.add(f"{what}: rows under {size}", skipped=1,
@@ -392,13 +401,13 @@ def judge_rows(counts, what, size, path):
         return
     want, have = read_rows(golden), read_rows(path)
     known = read_differences().get(size, {})
-    wrong = compare_rows(want, have, known)
+    wrong = wrong + compare_rows(want, have, known)
     counts.rows += len(want)
     details = wrong[:SHOWN]
     if len(wrong) > SHOWN:
         details.append(f"and {len(wrong) - SHOWN} more: compare {path} with {golden}")
     counts.check(f"{what}: {len(want)} rows under {size} against {ORACLES[size]}", not wrong, details,
-                 note=f" ({len(known)} known differences)" if known else "")
+                 note=f" ({len(known)} known differences, {seconds} s)" if known else f" ({seconds} s)")
 
 
 def golden_results(size):
@@ -491,10 +500,12 @@ def main(function):
     """Run a check; an interrupted one stops what it started."""
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
+    # The terminal is gone: so shall be what was started in sessions of its own.
+    signal.signal(signal.SIGHUP, stop)
     name = os.path.basename(sys.argv[0])
     try:
         return function()
-    except Failure as error:
+    except (Failure, OSError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -28,10 +28,12 @@
 #include <linux/pgalloc.h>
 #include <linux/process_page.h>
 #include <linux/rmap.h>
+#include <linux/sched/signal.h>
 #include <linux/sched/task_stack.h>
 #include <linux/shmem_fs.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
+#include <linux/sysctl.h>
 #include <linux/userfaultfd_k.h>
 #include <linux/vmstat.h>
 
@@ -61,6 +63,44 @@ static const char *const process_page_demotions[NR_PROCESS_PAGE_DEMOTIONS] = {
 	[PROCESS_PAGE_DEMOTED_MIXED]	= "mixed",
 };
 
+#ifdef CONFIG_PROCESS_PAGE_SIZE_DEBUG
+static int sysctl_process_page_demote_fatal __read_mostly;
+
+static const struct ctl_table process_page_debug_table[] = {
+	{
+		.procname	= "process_page_demote_fatal",
+		.data		= &sysctl_process_page_demote_fatal,
+		.maxlen		= sizeof(sysctl_process_page_demote_fatal),
+		.mode		= 0644,
+		.proc_handler	= proc_dointvec_minmax,
+		.extra1		= SYSCTL_ZERO,
+		.extra2		= SYSCTL_ONE,
+	},
+};
+
+static int __init process_page_debug_init(void)
+{
+	register_sysctl_init("vm", process_page_debug_table);
+	return 0;
+}
+late_initcall(process_page_debug_init);
+
+/* Not when somebody else works on the mm: that is not to suffer for it. */
+static void process_page_demote_fatal(const struct mm_struct *mm)
+{
+	if (!READ_ONCE(sysctl_process_page_demote_fatal) ||
+	    mm != current->mm || (current->flags & PF_KTHREAD))
+		return;
+	pr_err("process page size: %s[%d]: demoted, which vm.process_page_demote_fatal forbids\n",
+	       current->comm, task_tgid_nr(current));
+	force_fatal_sig(SIGABRT);
+}
+#else
+static void process_page_demote_fatal(const struct mm_struct *mm)
+{
+}
+#endif /* CONFIG_PROCESS_PAGE_SIZE_DEBUG */
+
 /**
  * process_page_demote - note that not all process pages of an mm are whole
  * @mm: the mm
@@ -83,6 +123,7 @@ void process_page_demote(struct mm_struct *mm, unsigned long addr,
 	pr_debug_ratelimited("process page size: %s[%d]: demoted at %#lx: %s\n",
 			     current->comm, task_tgid_nr(current), addr,
 			     process_page_demotions[reason]);
+	process_page_demote_fatal(mm);
 }
 
 /**
@@ -524,6 +565,8 @@ unsigned int process_page_shmem_order(const struct vm_area_struct *vma,
 		order = mm_page_order(vma->vm_mm);
 	if (!order)
 		return 0;
+	if (likely(!test_bit(AS_PROCESS_PAGE_WATCHED, &mapping->flags)))
+		return order;
 
 	start = round_down(index, 1UL << order);
 	i_mmap_lock_read(mapping);
@@ -579,13 +622,47 @@ static bool process_page_watched(const struct vm_fault *vmf)
 }
 
 /*
- * Read what the page cache has in part: a write of less than a page leaves that
- * behind where blocks are smaller than pages.
+ * Read what the page cache has not, or in part: a write of less than a page
+ * leaves that behind where blocks are smaller than pages. Not while folios are
+ * locked, because who truncates takes the locks in the other order.
  */
-static void process_page_complete(struct file *file, pgoff_t index, pgoff_t end)
+static int process_page_complete(struct file *file, pgoff_t index, pgoff_t end)
 {
 	struct address_space *mapping = file->f_mapping;
+	bool ahead = false;
 
+	end = min(end, DIV_ROUND_UP(i_size_read(mapping->host), PAGE_SIZE));
+	while (index < end) {
+		struct folio *folio = filemap_get_folio(mapping, index);
+
+		if (IS_ERR(folio) && !ahead) {
+			ahead = true;
+			page_cache_sync_readahead(mapping, &file->f_ra, file,
+						  index, end - index);
+			continue;
+		}
+		if (IS_ERR(folio) || !folio_test_uptodate(folio)) {
+			if (!IS_ERR(folio))
+				folio_put(folio);
+			filemap_invalidate_lock_shared(mapping);
+			folio = read_cache_folio(mapping, index, NULL, file);
+			filemap_invalidate_unlock_shared(mapping);
+			if (IS_ERR(folio))
+				return PTR_ERR(folio);
+		}
+		index = folio_next_index(folio);
+		folio_put(folio);
+	}
+	return 0;
+}
+
+/*
+ * Wait until nothing of a process page is under writeback, but not for ever: it
+ * may be a load that waits, of what is there, and the disk may be gone.
+ */
+static int process_page_wait_clean(struct address_space *mapping, pgoff_t index,
+				   pgoff_t end, unsigned long limit)
+{
 	while (index < end) {
 		struct folio *folio = filemap_get_folio(mapping, index);
 
@@ -593,28 +670,26 @@ static void process_page_complete(struct file *file, pgoff_t index, pgoff_t end)
 			index++;
 			continue;
 		}
-		if (!folio_test_uptodate(folio)) {
-			folio_put(folio);
-			filemap_invalidate_lock_shared(mapping);
-			folio = read_cache_folio(mapping, index, NULL, file);
-			filemap_invalidate_unlock_shared(mapping);
-			if (IS_ERR(folio))
-				return;
-		}
+		while (folio_test_writeback(folio) &&
+		       time_before(jiffies, limit) &&
+		       !fatal_signal_pending(current))
+			schedule_timeout_killable(1);
 		index = folio_next_index(folio);
 		folio_put(folio);
 	}
+	return fatal_signal_pending(current) ? -EINTR : 0;
 }
 
 /* All CPUs do it, whoever asks: not more than a few times a second. */
-static void process_page_drain_lru(void)
+static bool process_page_drain_lru(void)
 {
-	static unsigned long next;
+	static unsigned long next = INITIAL_JIFFIES;
 
 	if (time_before(jiffies, READ_ONCE(next)))
-		return;
+		return false;
 	WRITE_ONCE(next, jiffies + HZ / 10);
 	lru_add_drain_all();
+	return true;
 }
 
 /*
@@ -635,7 +710,9 @@ static int process_page_collapse(const struct vm_fault *vmf,
 	const pgoff_t real = pgoff + ((vmf->real_address - vmf->address) >>
 				      PAGE_SHIFT);
 	const bool shmem = shmem_mapping(mapping);
-	const unsigned long timeout = jiffies + HZ;
+	/* With the lock on the mm, others wait for us. */
+	const unsigned long patience = unlocked ? HZ : HZ / 10;
+	unsigned long timeout = jiffies + patience;
 	unsigned int tries;
 	bool behind;
 	int err;
@@ -646,21 +723,31 @@ static int process_page_collapse(const struct vm_fault *vmf,
 		if (!shmem && (behind || (!tries &&
 					  !(vmf->flags & FAULT_FLAG_TRIED))) &&
 		    filemap_range_needs_writeback(mapping, start, end)) {
-			filemap_fdatawrite_range(mapping, start, end);
 			/* Errors are for fsync() to report, not for us to consume. */
-			filemap_fdatawait_range_keep_errors(mapping, start, end);
+			filemap_flush_range(mapping, start, end);
+			err = process_page_wait_clean(mapping, pgoff,
+						      pgoff + (1UL << order),
+						      jiffies +
+						      (behind && unlocked ?
+						       PROCESS_PAGE_DISK_WAIT :
+						       patience));
+			if (err)
+				return err;
+			if (!tries)
+				timeout = jiffies + patience;
 		}
-		if (!shmem)
-			process_page_complete(file, pgoff,
-					      pgoff + (1UL << order));
+		if (!shmem) {
+			err = process_page_complete(file, pgoff,
+						    pgoff + (1UL << order));
+			if (err)
+				return err;
+		}
 		lru_add_drain();
 		err = collapse_file_process_page(mm, file, pgoff, order);
 		if (err != -EAGAIN || fatal_signal_pending(current) ||
 		    (behind ? time_after(jiffies, timeout) : tries == 4))
 			return err;
-		if (!tries && unlocked)
-			process_page_drain_lru();
-		else
+		if (tries || !unlocked || !process_page_drain_lru())
 			fsleep(100 << min(tries, 4U));
 	}
 }
@@ -809,6 +896,11 @@ static vm_fault_t __process_page_fault(struct vm_fault *vmf)
 	}
 
 	ret = process_page_handle_pte_fault(vmf);
+	/* It may be the first kernel page that is not to be had, and not ours. */
+	if (state == PROCESS_PAGE_ABSENT && (ret & VM_FAULT_SIGBUS) &&
+	    !(ret & (VM_FAULT_RETRY | VM_FAULT_COMPLETED)) &&
+	    vmf->real_address - vmf->address >= PAGE_SIZE)
+		return process_page_pieces(vmf);
 	if (!(ret & VM_FAULT_FALLBACK))
 		return ret;
 
@@ -1169,10 +1261,12 @@ static vm_fault_t process_page_read_file(struct vm_fault *vmf,
 
 		folio = page_folio(piece.page);
 		do {
-			if (copy_mc_user_highpage(folio_page(new, i), piece.page++,
+			if (PageHWPoison(piece.page) ||
+			    copy_mc_user_highpage(folio_page(new, i), piece.page,
 						  vmf->address + i * PAGE_SIZE,
 						  vmf->vma))
 				ret |= VM_FAULT_HWPOISON;
+			piece.page++;
 			i++;
 		} while (i < nr && folio_contains(folio, vmf->pgoff + i));
 		folio_unlock(folio);

@@ -9,6 +9,9 @@
 #include <linux/pagemap.h>
 #include <linux/process_page.h>
 
+/* No disk takes longer for what it has been given, in jiffies. */
+#define PROCESS_PAGE_DISK_WAIT	(60 * HZ)
+
 /* Not called with the option off: vmf_page_order() is 0. */
 vm_fault_t process_page_fault(struct vm_fault *vmf);
 vm_fault_t process_page_map_zero(struct vm_fault *vmf);
@@ -93,7 +96,7 @@ process_page_shmem_order(const struct vm_area_struct *vma,
 	return 0;
 }
 
-static inline unsigned int vmf_page_order(const struct vm_fault *vmf)
+static __always_inline unsigned int vmf_page_order(const struct vm_fault *vmf)
 {
 	return 0;
 }

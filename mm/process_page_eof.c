@@ -112,9 +112,13 @@ int __process_page_grow_begin(const struct inode *inode, loff_t to, bool nowait)
 		folio_wait_writeback(folio);
 		if (folio_test_uptodate(folio)) {
 			const loff_t pos = folio_pos(folio);
+			const loff_t next = min(to, folio_next_pos(folio));
+			/* Other direct I/O may have made it longer meanwhile. */
+			const loff_t size = max(from, i_size_read(inode));
 
-			folio_zero_segment(folio, max(from, pos) - pos,
-					   min(to, folio_next_pos(folio)) - pos);
+			if (size < next)
+				folio_zero_segment(folio, max(size, pos) - pos,
+						   next - pos);
 		}
 		index = folio_next_index(folio);
 		folio_unlock(folio);
@@ -167,9 +171,6 @@ bool process_page_grows(const struct vm_fault *vmf)
 	return atomic_read(&mapping->host->i_dio_count);
 }
 
-/* No disk takes longer for what it has been given, in jiffies. */
-#define PROCESS_PAGE_DIO_WAIT	(60 * HZ)
-
 /*
  * Whether nobody makes the file longer: direct I/O may do it with a shared lock,
  * or when it is complete, with none. Tells by @shared if it could only be that,
@@ -190,9 +191,12 @@ static bool process_page_no_growth(struct inode *inode, bool *shared)
 	 * No direct I/O begins while the inode is locked. What is under way has
 	 * its memory pinned and does not depend on us.
 	 */
-	none = wait_var_event_timeout(&inode->i_dio_count,
-				      inode_dio_finished(inode),
-				      PROCESS_PAGE_DIO_WAIT);
+	if (!inode_dio_finished(inode))
+		___wait_var_event(&inode->i_dio_count,
+				  ___wait_cond_timeout(inode_dio_finished(inode)),
+				  TASK_KILLABLE, 0, PROCESS_PAGE_DISK_WAIT,
+				  __ret = schedule_timeout(__ret));
+	none = inode_dio_finished(inode);
 	if (none)
 		clear_bit(AS_PROCESS_PAGE_GROWS, &inode->i_mapping->flags);
 	inode_unlock(inode);

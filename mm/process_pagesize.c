@@ -25,9 +25,11 @@
 #include <linux/vmstat.h>
 
 DEFINE_STATIC_KEY_FALSE(process_page_size_key);
+EXPORT_SYMBOL(process_page_size_key);
 
 /* The first page of a block of zeroes, from the first use on. */
 unsigned long process_zero_pfn __read_mostly;
+EXPORT_SYMBOL(process_zero_pfn);
 
 static DEFINE_MUTEX(process_page_size_mutex);
 /* Set when the key has its value everywhere: its sites change one by one. */

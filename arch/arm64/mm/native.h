@@ -46,6 +46,9 @@ struct native_ledger {
 	bool quiet;			/* a test that expects them */
 };
 
+/* A demotion is not undone sooner, in jiffies. */
+#define NATIVE_RETRY_MIN	(1UL * HZ)
+
 struct native_pgt {
 	u64 *pgd;
 	phys_addr_t pgd_phys;
@@ -66,6 +69,7 @@ struct native_pgt {
 	unsigned long bad_addr;		/* what could not be entered */
 	unsigned long retry;		/* not to be undone before, in jiffies */
 	unsigned long wait_for;		/* how long that was, in jiffies */
+	unsigned long promoted;		/* when that was, or the mm was made */
 #ifdef CONFIG_ARM64_NATIVE_PGTABLE_DEBUG
 	struct native_ledger ledger;
 #endif
@@ -92,6 +96,7 @@ void native_debug_unused(struct native_pgt *np, const u64 *table,
 			 unsigned long addr);
 void native_debug_discard(struct native_pgt *np, unsigned long start,
 			  unsigned long end, unsigned long keep);
+bool native_debug_no_table(void);
 void native_check(struct native_pgt *np, unsigned long start,
 		  unsigned long end, pte_t *ptep);
 void native_check_mm(struct native_pgt *np);
@@ -111,6 +116,11 @@ static inline void native_debug_unused(struct native_pgt *np, const u64 *table,
 static inline void native_debug_discard(struct native_pgt *np,
 					unsigned long start, unsigned long end,
 					unsigned long keep) { }
+static inline bool native_debug_no_table(void)
+{
+	return false;
+}
+
 static inline void native_check(struct native_pgt *np, unsigned long start,
 				unsigned long end, pte_t *ptep) { }
 static inline void native_check_mm(struct native_pgt *np) { }

@@ -55,6 +55,7 @@ static atomic_long_t nr_lost;		/* not made for want of memory */
 static atomic_long_t nr_skipped;	/* checks of an mm */
 
 static u32 discard_percent;
+static u32 no_table_percent;
 
 /* What was found at the entry of system calls. */
 static DEFINE_PER_CPU(unsigned long, nr_native);	/* walks a native table */
@@ -595,6 +596,9 @@ static void check_entry(struct native_pgt *np, unsigned long addr, u64 desc,
 		if (wrong)
 			break;
 	}
+	/* The block of 2 MB of a kernel with 16K pages is contiguous itself. */
+	if (size == PAGE_SIZE && pte_cont(pte))
+		size = CONT_PTE_SIZE;
 	if (!wrong && (desc & PTE_CONT) && size < NATIVE_RUN)
 		wrong = "contiguous, which the Linux entry is not";
 	if (wrong)
@@ -762,6 +766,19 @@ void native_debug_discard(struct native_pgt *np, unsigned long start,
 	for (addr = start; addr < end; addr += size)
 		if ((addr ^ keep) >= size && get_random_u32_below(100) < percent)
 			__native_zap(np, addr, addr + size);
+}
+
+/**
+ * native_debug_no_table - have the allocation of a table fail, as the knob says
+ *
+ * Context: Any.
+ * Return: true if it is to fail.
+ */
+bool native_debug_no_table(void)
+{
+	const u32 percent = READ_ONCE(no_table_percent);
+
+	return percent && get_random_u32_below(100) < percent;
 }
 
 /* What the hardware walks. */
@@ -1013,6 +1030,18 @@ static int demote_set(void *data, u64 pid)
 }
 DEFINE_DEBUGFS_ATTRIBUTE(demote_fops, NULL, demote_set, "%llu\n");
 
+static int promote_set(void *data, u64 pid)
+{
+	struct mm_struct *mm = native_mm_of(pid);
+
+	if (!mm)
+		return -ESRCH;
+	native_promote(mm_native(mm));
+	mmput(mm);
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(promote_fops, NULL, promote_set, "%llu\n");
+
 static int check_set(void *data, u64 pid)
 {
 	struct mm_struct *mm = native_mm_of(pid);
@@ -1081,8 +1110,10 @@ static int __init native_debug_init(void)
 	debugfs_create_file("table", 0400, dir, NULL, &table_fops);
 	debugfs_create_file("stats", 0400, dir, NULL, &stats_fops);
 	debugfs_create_file_unsafe("demote", 0200, dir, NULL, &demote_fops);
+	debugfs_create_file_unsafe("promote", 0200, dir, NULL, &promote_fops);
 	debugfs_create_file_unsafe("check", 0200, dir, NULL, &check_fops);
 	debugfs_create_u32("discard", 0600, dir, &discard_percent);
+	debugfs_create_u32("no_table", 0600, dir, &no_table_percent);
 	debugfs_create_file_unsafe("syscalls", 0600, dir, NULL, &syscalls_fops);
 	debugfs_create_file("walk", 0400, dir, NULL, &walk_fops);
 	return 0;

@@ -71,8 +71,11 @@ static struct ptdesc *native_table_alloc(const struct native_pgt *np)
 {
 	const gfp_t gfp = GFP_PGTABLE_USER | __GFP_NOWARN |
 			  __GFP_RETRY_MAYFAIL;
-	struct ptdesc *pt = pagetable_alloc(gfp, np->shift - PAGE_SHIFT);
+	struct ptdesc *pt;
 
+	if (native_debug_no_table())
+		return NULL;
+	pt = pagetable_alloc(gfp, np->shift - PAGE_SHIFT);
 	if (pt)
 		pagetable_pgd_ctor(pt);
 	return pt;
@@ -298,17 +301,18 @@ void native_enable(void)
  * @mm: the mm; its page order is settled and it is not in use yet
  *
  * Without one, for want of the granule or of memory, the hardware walks the
- * Linux table.
+ * Linux table; and so it does for the child of an mm that was demoted, until
+ * that is promoted.
  *
  * Context: May sleep.
  */
 void native_create(struct mm_struct *mm)
 {
 	const unsigned int shift = mm_page_shift(mm);
+	const bool demoted = READ_ONCE(mm->page_demoted);
 	struct native_pgt *np;
 
-	if (!mm_page_order(mm) || READ_ONCE(mm->page_demoted) ||
-	    !native_granule_supported(shift))
+	if (!mm_page_order(mm) || !native_granule_supported(shift))
 		return;
 
 	np = kzalloc_obj(*np, GFP_KERNEL_ACCOUNT);
@@ -318,7 +322,10 @@ void native_create(struct mm_struct *mm)
 	np->tg0 = shift == 16 ? TCR_TG0_64K : TCR_TG0_16K;
 	/* TCR_EL1.DS is one for both halves, and without effect on 64K. */
 	np->lpa2 = shift != 16 && lpa2_is_enabled();
-	np->state = NATIVE_ACTIVE;
+	np->state = demoted ? NATIVE_OFF : NATIVE_ACTIVE;
+	np->wait_for = NATIVE_RETRY_MIN;
+	np->retry = jiffies + np->wait_for;
+	np->promoted = jiffies;
 	np->hw_af = native_hw_af();
 	np->mm = mm;
 	spin_lock_init(&np->lock);
@@ -326,13 +333,15 @@ void native_create(struct mm_struct *mm)
 	init_waitqueue_head(&np->wait);
 	/* Aligned to its size, which is a power of two. */
 	np->pgd = kzalloc(native_pgd_size(np), GFP_KERNEL_ACCOUNT);
-	np->tables = native_tables_alloc();
-	if (!np->pgd || !np->tables)
+	if (!demoted)
+		np->tables = native_tables_alloc();
+	if (!np->pgd || (!demoted && !np->tables))
 		goto free;
 	np->pgd_phys = virt_to_phys(np->pgd);
 	native_debug_create(np);
-	mm->context.hw = np->pgd_phys;
-	mm->context.native = np;
+	WRITE_ONCE(mm->context.hw, demoted ? NATIVE_HW_LINUX : np->pgd_phys);
+	/* rmap may have found the mm: what mm_native() returns is complete. */
+	smp_store_release(&mm->context.native, np);
 	return;
 
 free:
@@ -950,6 +959,10 @@ void __native_fault(struct vm_area_struct *vma, unsigned long addr,
 	struct native_pgt *np = mm_native(vma->vm_mm);
 	enum native_result result;
 
+	/* Who tries again with page faults disabled would not wait. */
+	if (own)
+		native_wait(vma->vm_mm);
+
 	switch (READ_ONCE(np->state)) {
 	case NATIVE_ACTIVE:
 		result = native_fill(np, vma, addr, flags & FAULT_FLAG_WRITE);
@@ -964,6 +977,40 @@ void __native_fault(struct vm_area_struct *vma, unsigned long addr,
 	case NATIVE_DEAD:
 		break;
 	}
+}
+
+/**
+ * native_show_pte - log what the native table of an mm has for an address
+ * @mm: the mm
+ * @addr: the address; of user space
+ *
+ * Context: Any, with interrupts off, so that the tables stay.
+ */
+void native_show_pte(const struct mm_struct *mm, unsigned long addr)
+{
+	const struct native_pgt *np = mm_native(mm);
+	unsigned int shift;
+	const u64 *entry;
+
+	if (!np)
+		return;
+	pr_alert("native pgtable: %luk pages, %u levels, pgdp=%pap, %s\n",
+		 BIT(np->shift) / SZ_1K, np->levels, &np->pgd_phys,
+		 native_active(mm) ? "walked" : "not walked");
+	shift = np->top_shift;
+	if (addr >> shift >= np->pgd_entries)
+		return;
+	entry = np->pgd + (addr >> shift);
+	pr_alert("[%016lx] native=%016llx", addr, READ_ONCE(*entry));
+	while (shift != np->shift && READ_ONCE(*entry)) {
+		const u64 *table = __va(native_desc_to_phys(np, *entry));
+
+		shift -= native_table_bits(np);
+		entry = table + ((addr >> shift) &
+				 (BIT(native_table_bits(np)) - 1));
+		pr_cont(", %016llx", READ_ONCE(*entry));
+	}
+	pr_cont("\n");
 }
 
 /**

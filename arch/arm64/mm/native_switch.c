@@ -117,7 +117,6 @@ void __native_wait(struct mm_struct *mm)
 		   READ_ONCE(mm->context.hw) != NATIVE_HW_PARKED);
 }
 
-#define NATIVE_RETRY_MIN	(1UL * HZ)
 #define NATIVE_RETRY_MAX	(256UL * HZ)
 
 static const char * const native_why[] = {
@@ -178,9 +177,11 @@ void native_demote(struct native_pgt *np, unsigned long addr,
 	native_park_mm(np);
 	native_drop_tables(np, NATIVE_OFF);
 	np->bad_addr = addr;
-	/* Longer each time: a program may do it again and again. */
-	np->wait_for = clamp(np->wait_for * 2, NATIVE_RETRY_MIN,
-			     NATIVE_RETRY_MAX);
+	/* Longer each time, if a program does it again and again. */
+	if (time_after(jiffies, np->promoted + np->wait_for))
+		np->wait_for = NATIVE_RETRY_MIN;
+	else
+		np->wait_for = min(np->wait_for * 2, NATIVE_RETRY_MAX);
 	WRITE_ONCE(np->retry, jiffies + np->wait_for);
 	native_unpark_mm(np, NATIVE_HW_LINUX);
 	mutex_unlock(&np->transition);
@@ -188,6 +189,23 @@ void native_demote(struct native_pgt *np, unsigned long addr,
 	pr_notice_ratelimited("native page table: %s[%d] leaves it at %#lx: %s\n",
 			      current->comm, task_tgid_nr(current), addr,
 			      native_why[why]);
+}
+
+/**
+ * native_leave - have the mm of the current task walk its Linux table
+ * @np: its native table
+ * @addr: address of what the native table has not, and will not have
+ *
+ * For what reads by an address that only the Linux table has, with page faults
+ * disabled.
+ *
+ * Context: As native_demote().
+ */
+void native_leave(struct native_pgt *np, unsigned long addr)
+{
+	/* If it does already, nobody shall undo that meanwhile. */
+	WRITE_ONCE(np->retry, jiffies + NATIVE_RETRY_MIN);
+	native_demote(np, addr, NATIVE_MIXED);
 }
 
 /**
@@ -216,6 +234,7 @@ void native_promote(struct native_pgt *np)
 	np->tables = tables;
 	WRITE_ONCE(np->state, NATIVE_ACTIVE);
 	spin_unlock(&np->lock);
+	np->promoted = jiffies;
 	native_unpark_mm(np, np->pgd_phys);
 	/* The reason after the other page, the other way round. */
 	process_page_promote(np->mm);

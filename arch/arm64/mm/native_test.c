@@ -26,6 +26,7 @@ static const struct geometry {
 	unsigned int pgd_entries;
 	size_t pgd_size;
 } geometries[] = {
+	{ SHIFT_64K, 36, 2, 128, SZ_1K },
 	{ SHIFT_64K, 39, 2, 1024, SZ_8K },
 	{ SHIFT_64K, 42, 2, 8192, SZ_64K },
 	{ SHIFT_64K, 47, 3, 32, 256 },

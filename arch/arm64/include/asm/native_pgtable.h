@@ -55,6 +55,8 @@ void __native_set_ptes(struct native_pgt *np, unsigned long addr, pte_t *ptep,
 		       unsigned int nr);
 void __native_fault(struct vm_area_struct *vma, unsigned long addr,
 		    unsigned int flags);
+void native_leave(struct native_pgt *np, unsigned long addr);
+void native_show_pte(const struct mm_struct *mm, unsigned long addr);
 void __native_free_range(struct native_pgt *np, unsigned long addr,
 			 unsigned long end, unsigned long floor,
 			 unsigned long ceiling);
@@ -139,6 +141,9 @@ static inline void __native_set_ptes(struct native_pgt *np, unsigned long addr,
 				     pte_t *ptep, unsigned int nr) { }
 static inline void __native_fault(struct vm_area_struct *vma,
 				  unsigned long addr, unsigned int flags) { }
+static inline void native_leave(struct native_pgt *np, unsigned long addr) { }
+static inline void native_show_pte(const struct mm_struct *mm,
+				   unsigned long addr) { }
 static inline void __native_free_range(struct native_pgt *np,
 				       unsigned long addr, unsigned long end,
 				       unsigned long floor,

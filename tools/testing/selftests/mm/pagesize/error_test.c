@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Files in process pages when something fails: reading from a disk or writing to
- * it, the room in a file system, the memory that a cgroup may use. An access is
- * then SIGBUS, or EFAULT or EIO of a system call, in this process page and in no
- * other; what was written is there or was reported lost, once to everybody who
- * asks; and nothing is tried for ever.
+ * Process pages when something fails: reading from a disk or writing to it, the
+ * room in a file system, the memory that a cgroup may use, the memory itself. An
+ * access is then SIGBUS, or EFAULT or EIO of a system call, in this process page
+ * and in no other; what was written is there or was reported lost, once to
+ * everybody who asks; and nothing is tried for ever.
  *
  * The disk is a loop device behind a device mapper, in whose table blocks of a
  * file are replaced by errors while the file system is mounted: ext4, or xfs if
@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@
 #include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <linux/futex.h>
+#include <linux/mman.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -456,6 +458,28 @@ static void no_room(const char *dir, int flags)
 	munmap(buf, len);
 }
 
+/* A part of a process page is there, and there is no room for the rest. */
+static void child_hole(int argc, char **argv)
+{
+	const unsigned long at = 3 * SZ_4K, len = SZ_64K;
+	int fd = temp_file(argv[2]), filler = temp_file(argv[2]);
+	char *p, *buf = map_anon(len, 0);
+
+	alarm(PATIENCE);
+	fill(buf, len, 1);
+	CHECK(pwrite(fd, buf, SZ_4K, at) == SZ_4K);
+	CHECK(!ftruncate(fd, len));
+	while (write(filler, buf, SZ_4K) == SZ_4K)
+		;
+	CHECK(errno == ENOSPC);
+	p = map_file(fd, len, MAP_SHARED);
+	CHECK(load_signal(p + at) == 0 && filled(p + at, SZ_4K, 1));
+	CHECK(store_signal(p + at) == 0);
+	munmap(p, len);
+	close(fd);
+	close(filler);
+}
+
 static void child_full(int argc, char **argv)
 {
 	alarm(PATIENCE);
@@ -506,11 +530,155 @@ static void child_no_memory(int argc, char **argv)
 	close(fd);
 }
 
+static sigjmp_buf after_poison;
+static siginfo_t poison_info;
+
+static void on_poison(int sig, siginfo_t *info, void *context)
+{
+	poison_info = *info;
+	siglongjmp(after_poison, sig);
+}
+
+/* The frame number of what is mapped at @p. */
+static unsigned long frame(const char *p)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	uint64_t entry = 0;
+
+	CHECK(pread(fd, &entry, 8, (unsigned long)p / page_size() * 8) == 8);
+	close(fd);
+	return entry & ((1UL << 55) - 1);
+}
+
+/* Others may have this memory again. */
+static void unpoison(unsigned long pfn)
+{
+	FILE *f = fopen("/sys/kernel/debug/hwpoison/unpoison-pfn", "w");
+
+	if (f) {
+		fprintf(f, "%lu", pfn);
+		fclose(f);
+	}
+}
+
+/*
+ * Have the memory of the process page at @p fail, or load from there: the signal
+ * that we get.
+ */
+static int poison(char *p, int advice, int *error)
+{
+	struct sigaction old, new = {
+		.sa_sigaction = on_poison, .sa_flags = SA_SIGINFO,
+	};
+	int sig;
+
+	sigaction(SIGBUS, &new, &old);
+	sig = sigsetjmp(after_poison, 1);
+	*error = 0;
+	if (!sig && !advice)
+		__atomic_load_n(p, __ATOMIC_RELAXED);
+	else if (!sig && madvise(p, page_size(), advice))
+		*error = errno;
+	sigaction(SIGBUS, &old, NULL);
+	return sig;
+}
+
+/* All but the second of four process pages is as it was. */
+static void others_filled(char *p, unsigned long seed)
+{
+	unsigned long P = page_size();
+
+	CHECK(filled(p, P, seed));
+	CHECK(filled(p + 2 * P, 2 * P, seed + 2 * P));
+}
+
+static void memory_of_file(const char *dir, bool dirty)
+{
+	unsigned long P = page_size(), pfn, off, value;
+	int error, sig, fd = new_file(dir, 4 * P, 1);
+	bool lost;
+	char *p = map_file(fd, 4 * P, MAP_SHARED);
+
+	CHECK(!fsync(fd));
+	CHECK(filled(p, 4 * P, 1));
+	pfn = frame(p + P);
+	if (!dirty) {
+		CHECK(!poison(p + P, MADV_HWPOISON, &error) && !error);
+		CHECK(filled(p, 4 * P, 1));
+	} else {
+		fill(p, 4 * P, 2);
+		sig = poison(p + P, MADV_HWPOISON, &error);
+		CHECK(!sig || poison_info.si_code == BUS_MCEERR_AR);
+		others_filled(p, 2);
+		/* Where it cannot be taken out, nothing is lost but us. */
+		lost = fsync(fd) == -1 && errno == EIO;
+		CHECK(lost || sig == SIGBUS);
+		CHECK(!fsync(fd));
+		munmap(p, 4 * P);
+		p = map_file(fd, 4 * P, MAP_SHARED);
+		others_filled(p, 2);
+		/* What was lost is what the disk had before. */
+		for (off = P; off < 2 * P; off += SZ_4K) {
+			value = *(unsigned long *)(p + off) - off;
+			CHECK(value == (lost && off < P + kernel_page_size() ?
+					1 : 2));
+		}
+	}
+	unpoison(pfn);
+	pfn = frame(p + P);
+	CHECK(!poison(p + P, MADV_SOFT_OFFLINE, &error) && !error);
+	others_filled(p, dirty ? 2 : 1);
+	unpoison(pfn);
+	munmap(p, 4 * P);
+	close(fd);
+}
+
+/* Memory that is found to be broken is nobody else's matter. */
+static void child_memory_failure(int argc, char **argv)
+{
+	unsigned long P = page_size(), pfn;
+	char *p = map_anon(4 * P, 0);
+	int error;
+
+	alarm(PATIENCE);
+	fill(p, 4 * P, 1);
+	pfn = frame(p + P);
+	CHECK(!poison(p + P, MADV_SOFT_OFFLINE, &error));
+	/* It is not taken out of the process page, and that is not moved. */
+	CHECK(error == (P > kernel_page_size() ? EBUSY : 0));
+	CHECK(filled(p, 4 * P, 1));
+	unpoison(pfn);
+	pfn = frame(p + P);
+	/* At once, or when it is accessed. */
+	if (poison(p + P, MADV_HWPOISON, &error))
+		CHECK(poison_info.si_code == BUS_MCEERR_AR);
+	CHECK(!error);
+	CHECK(poison(p + P, 0, &error) == SIGBUS);
+	CHECK(poison_info.si_code == BUS_MCEERR_AR);
+	CHECK((char *)poison_info.si_addr >= p + P &&
+	      (char *)poison_info.si_addr < p + 2 * P);
+	others_filled(p, 1);
+	/* Only the kernel page is lost. */
+	CHECK(store_signal(p + P) == SIGBUS);
+	CHECK(filled(p + P + kernel_page_size(), P - kernel_page_size(),
+		     1 + P + kernel_page_size()));
+	CHECK(!madvise(p + P, P, MADV_DONTNEED));
+	CHECK(load_signal(p + P) == 0 && all_zero(p + P, P));
+	CHECK(store_signal(p + P) == 0);
+	others_filled(p, 1);
+	munmap(p, 4 * P);
+	unpoison(pfn);
+	memory_of_file(DISK, false);
+	memory_of_file(DISK, true);
+}
+
 static const struct child children[] = {
 	{ "unreadable", child_unreadable },
 	{ "unwritable", child_unwritable },
 	{ "full", child_full },
+	{ "hole", child_hole },
 	{ "no-memory", child_no_memory },
+	{ "memory-failure", child_memory_failure },
 	{ }
 };
 
@@ -547,6 +715,16 @@ TEST_F_TIMEOUT(pages, full_tmpfs, 2 * PATIENCE)
 	if (access(SMALL, F_OK))
 		SKIP(return, "no " SMALL);
 	EXPECT_CHILD("full", SMALL);
+	EXPECT_CHILD("hole", SMALL);
+}
+
+TEST_F_TIMEOUT(pages, memory_failure, 2 * PATIENCE)
+{
+	if (!have_disk())
+		SKIP(return, "no device mapper, or no " DISK);
+	if (access("/sys/kernel/debug/hwpoison/unpoison-pfn", W_OK))
+		SKIP(return, "no CONFIG_HWPOISON_INJECT");
+	EXPECT_CHILD("memory-failure");
 }
 
 TEST_F_TIMEOUT(pages, memory_max, 2 * PATIENCE)

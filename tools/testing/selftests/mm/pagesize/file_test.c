@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
@@ -895,6 +896,51 @@ static void child_shrink(int argc, char **argv)
 	close(fd);
 }
 
+/*
+ * Folios come, go and are put together while the file is punched: who does the
+ * one and who does the other must not wait for each other.
+ */
+static void child_holes(int argc, char **argv)
+{
+	const unsigned long K = SZ_4K, P = page_size(), len = 4 * P;
+	const time_t end = time(NULL) + 4;
+	int fd = filled_file(len, 19), status;
+	unsigned int n = 0;
+	char *p, buf[8];
+	pid_t pid;
+
+	p = map_file(fd, len, MAP_SHARED, 0);
+	pid = fork();
+	if (!pid) {
+		while (time(NULL) < end) {
+			const off_t at = n++ % (len / K) * K + K / 2;
+
+			if (fallocate(fd, FALLOC_FL_PUNCH_HOLE |
+				      FALLOC_FL_KEEP_SIZE, at, K))
+				break;
+			CHECK(pwrite(fd, "x", 1, at) == 1);
+			CHECK(!ftruncate(fd, len - n % K));
+			CHECK(!ftruncate(fd, len));
+		}
+		fflush(stdout);
+		_exit(child_failures());
+	}
+	while (time(NULL) < end) {
+		const unsigned long at = n++ % 4 * P;
+
+		load_signal(p + at);
+		/* One kernel page is read alone, and the others are not there. */
+		sync_file_range(fd, at, P, SYNC_FILE_RANGE_WRITE);
+		posix_fadvise(fd, at, P, POSIX_FADV_DONTNEED);
+		posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+		CHECK(pread(fd, buf, 8, at) == 8);
+		CHECK(!madvise(p, len, MADV_DONTNEED));
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && !status);
+	munmap(p, len);
+	close(fd);
+}
+
 /* It grows while it is mapped, but was not stored to behind its end. */
 static void child_written_back(int argc, char **argv)
 {
@@ -954,6 +1000,7 @@ static const struct child children[] = {
 	{ "grow", child_grow },
 	{ "race", child_race },
 	{ "shrink", child_shrink },
+	{ "holes", child_holes },
 	{ "written-back", child_written_back },
 	{ "count_faults", child_count_faults },
 	{ }
@@ -1012,6 +1059,11 @@ TEST_F_TIMEOUT(pages, race, 120)
 TEST_F_TIMEOUT(pages, shrink, 120)
 {
 	EXPECT_CHILD("shrink");
+}
+
+TEST_F_TIMEOUT(pages, holes, 120)
+{
+	EXPECT_CHILD("holes");
 }
 
 TEST_F(pages, grow_ftruncate)

@@ -8,9 +8,12 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -252,6 +255,105 @@ static void child_huge(int argc, char **argv)
 	CHECK(!munmap(p, len));
 }
 
+/* What a table of page tables maps, if all of it is one mapping of hugetlb. */
+static size_t hugetlb_span(void)
+{
+	unsigned long kb = 0;
+	char line[128];
+	FILE *f = fopen("/proc/meminfo", "r");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "Hugepagesize: %lu kB", &kb) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kb * 1024 * (kernel_page_size() / 8);
+}
+
+static char *map_span(int fd)
+{
+	const int flags = MAP_SHARED | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+	const size_t len = hugetlb_span();
+	char *p = (char *)(8 * len);
+
+	return CHECK(mmap(p, len, PROT_READ | PROT_WRITE, flags, fd, 0) == p) ?
+		p : NULL;
+}
+
+/* The other one: with page tables that could be shared. */
+static void child_sharer(int argc, char **argv)
+{
+	char *p = map_span(atoi(argv[1]));
+
+	if (p)
+		*p = 2;
+	printf("there\n");
+	fflush(stdout);
+	pause();
+}
+
+/* Nobody else has our page tables, for only we have another one beside them. */
+static void child_unshared(int argc, char **argv)
+{
+	int fd = syscall(__NR_memfd_create, "huge", 4 /* MFD_HUGETLB */);
+	char number[16], line[16] = "", *p;
+	const char *other[] = { "sharer", number, NULL };
+	size_t len = hugetlb_span();
+	pid_t pid;
+	int out;
+
+	if (fd < 0 || ftruncate(fd, len))
+		child_skip("no hugetlb");
+	snprintf(number, sizeof(number), "%d", fd);
+	p = map_span(fd);
+	if (!p || load_signal(p))
+		child_skip("no hugetlb page");
+	*p = 1;
+	pid = start_child(DEFAULT_SIZE, other, &out);
+	CHECK(read(out, line, sizeof(line)) > 0);
+	CHECK(*p == 2);
+	CHECK(!mprotect(p, len, PROT_READ));
+	CHECK(store_signal(p) == SIGSEGV);
+	CHECK(!munmap(p, len));
+	CHECK(load_signal(p) == SIGSEGV);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	close(out);
+	close(fd);
+}
+
+/* The first access to memory of a device is a store to a private copy. */
+static void child_device(int argc, char **argv)
+{
+	int fd = open("/dev/mem", O_RDWR | O_CLOEXEC), status;
+	const unsigned long at = kernel_page_size() % P + 8;
+	unsigned long i;
+	char *p, *q;
+	pid_t pid;
+
+	/* What is there on the machines that we know: flash memory. */
+	p = mmap(NULL, P, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	q = mmap(NULL, P, PROT_READ, MAP_SHARED, fd, 0);
+	if (fd < 0 || p == MAP_FAILED || q == MAP_FAILED)
+		child_skip("no memory of a device at 0");
+	CHECK_NATIVE();
+	pid = fork();
+	if (!pid) {
+		*(volatile unsigned long *)(p + at) = 1;
+		for (i = 0; i < P; i += 8)
+			if (!CHECK(*(volatile unsigned long *)(p + i) ==
+				   (i == at ? 1 :
+				    *(volatile unsigned long *)(q + i))))
+				break;
+		fflush(stdout);
+		_exit(child_failures());
+	}
+	waitpid(pid, &status, 0);
+	if (WIFSIGNALED(status))
+		child_skip("no memory of a device at 0");
+	CHECK(status == 0);
+}
+
 struct worker {
 	pthread_t thread;
 	unsigned long seed;
@@ -339,13 +441,29 @@ static void *keep_working(void *arg)
 	return NULL;
 }
 
+/* What this process was demoted for is gone: it is not for ever. */
+static void wait_native(void)
+{
+	char *p;
+	int i;
+
+	for (i = 0; i < 200 && hardware_kb() != (long)P >> 10; i++) {
+		usleep(100000);
+		p = map_anon(P, 0);
+		*p = 1;
+		munmap(p, P);
+	}
+	CHECK_NATIVE();
+}
+
 /* What cannot be whole costs speed, while it is there, and nothing else. */
 static void child_demote(int argc, char **argv)
 {
 	const unsigned long step = kernel_page_size();
 	struct worker w[3] = {};
-	int i, round, fd;
+	int i, round, fd, status;
 	size_t off;
+	pid_t child;
 	char *p;
 
 	if (hardware_kb() == (long)step >> 10)
@@ -364,21 +482,63 @@ static void child_demote(int argc, char **argv)
 		CHECK(hardware_kb() == (long)step >> 10);
 		for (off = 0; off < 2 * P; off += step)
 			CHECK(*(unsigned long *)(p + off + 64) == off + round);
+		/* A child inherits that, but not for good. */
+		child = fork();
+		if (!child) {
+			CHECK(hardware_kb() == (long)step >> 10);
+			munmap(p, 2 * P);
+			wait_native();
+			exit(child_failures());
+		}
+		CHECK(waitpid(child, &status, 0) == child && !status);
 		CHECK(!munmap(p, 2 * P));
 		close(fd);
-		for (i = 0; i < 200 && hardware_kb() != (long)P >> 10; i++) {
-			usleep(100000);
-			p = map_anon(P, 0);
-			*p = 1;
-			munmap(p, P);
-		}
-		CHECK_NATIVE();
+		wait_native();
 	}
 	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 	for (i = 0; i < 3; i++) {
 		pthread_join(w[i].thread, NULL);
 		CHECK(!w[i].bad);
 	}
+}
+
+#define FATAL	"/proc/sys/vm/process_page_demote_fatal"
+
+static bool set_fatal(char value)
+{
+	int fd = open(FATAL, O_WRONLY | O_CLOEXEC);
+	bool done = fd >= 0 && write(fd, &value, 1) == 1;
+
+	close(fd);
+	return done;
+}
+
+/* For tests: who causes a demotion does not get away with it. */
+static void child_fatal(int argc, char **argv)
+{
+	const struct rlimit none = { };
+	char *p = map_anon(P, 0);
+	int status, fd;
+	pid_t child;
+
+	if (hardware_kb() == (long)kernel_page_size() >> 10)
+		child_skip("the page of the kernel");
+	if (access(FATAL, F_OK))
+		child_skip("no CONFIG_PROCESS_PAGE_SIZE_DEBUG");
+	setrlimit(RLIMIT_CORE, &none);
+	CHECK(set_fatal('1'));
+	child = fork();
+	if (!child) {
+		signal(SIGABRT, SIG_IGN);
+		*p = 1;
+		p = map_pieces(&fd);
+		if (p)
+			*(p + 64) = 1;
+		_exit(0);
+	}
+	CHECK(waitpid(child, &status, 0) == child);
+	CHECK(set_fatal('0'));
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 }
 
 /* Tables go with what they map: one touch in each of many far places. */
@@ -852,7 +1012,11 @@ static const struct child children[] = {
 	{ "file", child_file },
 	{ "huge", child_huge },
 	{ "threads", child_threads },
+	{ "unshared", child_unshared },
+	{ "sharer", child_sharer },
+	{ "device", child_device },
 	{ "demote", child_demote },
+	{ "fatal", child_fatal },
 	{ "sweep", child_sweep },
 	{ "walk", child_walk },
 	{ "ipi", child_ipi },
@@ -888,11 +1052,17 @@ TEST_F(pages, huge)
 		close(fd);
 	}
 	EXPECT_CHILD("huge");
+	EXPECT_CHILD("unshared");
 	fd = open("/proc/sys/vm/nr_hugepages", O_WRONLY);
 	if (fd >= 0) {
 		EXPECT_EQ(1, write(fd, "0", 1));
 		close(fd);
 	}
+}
+
+TEST_F(pages, device)
+{
+	EXPECT_CHILD("device");
 }
 
 TEST_F_TIMEOUT(pages, threads, 120)
@@ -903,6 +1073,11 @@ TEST_F_TIMEOUT(pages, threads, 120)
 TEST_F(pages, demote)
 {
 	EXPECT_CHILD("demote");
+}
+
+TEST_F(pages, fatal)
+{
+	EXPECT_CHILD("fatal");
 }
 
 TEST_F(pages, sweep)

@@ -453,6 +453,43 @@ static void child_access(int argc, char **argv)
  * of LEN bytes; where to say that it is so, and where to read that others were
  * there.
  */
+/* Read the first page of a file in memory, so that it is there. */
+static void child_reader(int argc, char **argv)
+{
+	const int fd = atoi(argv[1]);
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		char *p = mmap(NULL, page_size(), PROT_READ | PROT_WRITE,
+			       i ? MAP_PRIVATE : MAP_SHARED, fd, 0);
+
+		CHECK(p != MAP_FAILED && load_signal(p) == 0);
+	}
+}
+
+/* What others have there does not let us store behind the end. */
+static void child_behind(int argc, char **argv)
+{
+	const unsigned long size = kernel_page_size();
+	const int fd = atoi(argv[1]);
+	unsigned long off;
+	char *p, *buf;
+
+	p = mmap(NULL, 2 * SZ_64K, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (!CHECK(p != MAP_FAILED))
+		return;
+	CHECK(store_signal(p) == 0);
+	for (off = size; off < 2 * SZ_64K; off += size) {
+		if (!CHECK(store_signal(p + off) == SIGBUS))
+			*(p + off) = 1;
+	}
+	CHECK(!ftruncate(fd, 2 * SZ_64K));
+	buf = map_anon(2 * SZ_64K, 0);
+	CHECK(pread(fd, buf, 2 * SZ_64K, 0) == 2 * SZ_64K);
+	CHECK(all_zero(buf + size, 2 * SZ_64K - size));
+	CHECK(all_zero(p + size, 2 * SZ_64K - size));
+}
+
 static void child_locker(int argc, char **argv)
 {
 	int fd = atoi(argv[1]), out = atoi(argv[2]), in = atoi(argv[3]);
@@ -494,6 +531,8 @@ static void child_visitor(int argc, char **argv)
 }
 
 static const struct child children[] = {
+	{ "reader", child_reader },
+	{ "behind", child_behind },
 	{ "member", child_member },
 	{ "fork", child_fork },
 	{ "absence", child_absence },
@@ -603,6 +642,18 @@ static void test_absence(struct __test_metadata *_metadata, unsigned int shift,
 	talk_close(&to_watcher);
 	munmap(page, K);
 	free(seen);
+	close(fd);
+}
+
+TEST_F(pages, memfd_end)
+{
+	int fd = syscall(__NR_memfd_create, "end", 0);
+	char number[16];
+
+	snprintf(number, sizeof(number), "%d", fd);
+	ASSERT_EQ(0, ftruncate(fd, kernel_page_size()));
+	EXPECT_EQ(0, run_child(variant->shift, "reader", number, NULL));
+	EXPECT_EQ(0, run_child(DEFAULT_SIZE, "behind", number, NULL));
 	close(fd);
 }
 
