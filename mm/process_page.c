@@ -86,7 +86,7 @@ static int __init process_page_debug_init(void)
 late_initcall(process_page_debug_init);
 
 /* Not when somebody else works on the mm: that is not to suffer for it. */
-static void process_page_demote_fatal(const struct mm_struct *mm)
+static void process_page_forbid_demotion(const struct mm_struct *mm)
 {
 	if (!READ_ONCE(sysctl_process_page_demote_fatal) ||
 	    mm != current->mm || (current->flags & PF_KTHREAD))
@@ -96,7 +96,7 @@ static void process_page_demote_fatal(const struct mm_struct *mm)
 	force_fatal_sig(SIGABRT);
 }
 #else
-static void process_page_demote_fatal(const struct mm_struct *mm)
+static void process_page_forbid_demotion(const struct mm_struct *mm)
 {
 }
 #endif /* CONFIG_PROCESS_PAGE_SIZE_DEBUG */
@@ -123,7 +123,7 @@ void process_page_demote(struct mm_struct *mm, unsigned long addr,
 	pr_debug_ratelimited("process page size: %s[%d]: demoted at %#lx: %s\n",
 			     current->comm, task_tgid_nr(current), addr,
 			     process_page_demotions[reason]);
-	process_page_demote_fatal(mm);
+	process_page_forbid_demotion(mm);
 }
 
 /**

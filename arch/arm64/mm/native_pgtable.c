@@ -1001,16 +1001,17 @@ void native_show_pte(const struct mm_struct *mm, unsigned long addr)
 	if (addr >> shift >= np->pgd_entries)
 		return;
 	entry = np->pgd + (addr >> shift);
-	pr_alert("[%016lx] native=%016llx", addr, READ_ONCE(*entry));
-	while (shift != np->shift && READ_ONCE(*entry)) {
-		const u64 *table = __va(native_desc_to_phys(np, *entry));
+	for (;;) {
+		const u64 desc = READ_ONCE(*entry);
 
+		pr_alert("[%016lx] native entry of %lu kB: %016llx\n", addr,
+			 BIT(shift) / SZ_1K, desc);
+		if (shift == np->shift || !desc)
+			return;
 		shift -= native_table_bits(np);
-		entry = table + ((addr >> shift) &
-				 (BIT(native_table_bits(np)) - 1));
-		pr_cont(", %016llx", READ_ONCE(*entry));
+		entry = (const u64 *)__va(native_desc_to_phys(np, desc)) +
+			((addr >> shift) & (BIT(native_table_bits(np)) - 1));
 	}
-	pr_cont("\n");
 }
 
 /**

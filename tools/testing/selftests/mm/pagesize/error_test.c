@@ -551,7 +551,7 @@ static unsigned long frame(const char *p)
 }
 
 /* Others may have this memory again. */
-static void unpoison(unsigned long pfn)
+static void give_back(unsigned long pfn)
 {
 	FILE *f = fopen("/sys/kernel/debug/hwpoison/unpoison-pfn", "w");
 
@@ -624,11 +624,11 @@ static void memory_of_file(const char *dir, bool dirty)
 					1 : 2));
 		}
 	}
-	unpoison(pfn);
+	give_back(pfn);
 	pfn = frame(p + P);
 	CHECK(!poison(p + P, MADV_SOFT_OFFLINE, &error) && !error);
 	others_filled(p, dirty ? 2 : 1);
-	unpoison(pfn);
+	give_back(pfn);
 	munmap(p, 4 * P);
 	close(fd);
 }
@@ -645,9 +645,9 @@ static void child_memory_failure(int argc, char **argv)
 	pfn = frame(p + P);
 	CHECK(!poison(p + P, MADV_SOFT_OFFLINE, &error));
 	/* It is not taken out of the process page, and that is not moved. */
-	CHECK(error == (P > kernel_page_size() ? EBUSY : 0));
+	CHECK(error == (kernel_page_size() < P ? EBUSY : 0));
 	CHECK(filled(p, 4 * P, 1));
-	unpoison(pfn);
+	give_back(pfn);
 	pfn = frame(p + P);
 	/* At once, or when it is accessed. */
 	if (poison(p + P, MADV_HWPOISON, &error))
@@ -667,7 +667,7 @@ static void child_memory_failure(int argc, char **argv)
 	CHECK(store_signal(p + P) == 0);
 	others_filled(p, 1);
 	munmap(p, 4 * P);
-	unpoison(pfn);
+	give_back(pfn);
 	memory_of_file(DISK, false);
 	memory_of_file(DISK, true);
 }

@@ -297,7 +297,7 @@ static void child_unshared(int argc, char **argv)
 {
 	int fd = syscall(__NR_memfd_create, "huge", 4 /* MFD_HUGETLB */);
 	char number[16], line[16] = "", *p;
-	const char *other[] = { "sharer", number, NULL };
+	const char *const other[] = { "sharer", number, NULL };
 	size_t len = hugetlb_span();
 	pid_t pid;
 	int out;
@@ -339,11 +339,10 @@ static void child_device(int argc, char **argv)
 	CHECK_NATIVE();
 	pid = fork();
 	if (!pid) {
-		*(volatile unsigned long *)(p + at) = 1;
+		__atomic_store_n((long *)(p + at), 1, __ATOMIC_RELAXED);
 		for (i = 0; i < P; i += 8)
-			if (!CHECK(*(volatile unsigned long *)(p + i) ==
-				   (i == at ? 1 :
-				    *(volatile unsigned long *)(q + i))))
+			if (!CHECK(*(long *)(p + i) ==
+				   (i == at ? 1 : *(long *)(q + i))))
 				break;
 		fflush(stdout);
 		_exit(child_failures());

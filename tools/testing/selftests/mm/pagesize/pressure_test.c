@@ -426,6 +426,55 @@ static void child_half(int argc, char **argv)
 	CHECK(page_size() == kernel_page_size() || demoted());
 }
 
+/* A file in memory is made shorter in the middle of what is in swap. */
+static void child_cut(int argc, char **argv)
+{
+	const unsigned long P = page_size(), K = kernel_page_size();
+	const unsigned long len = 4 * P;
+	const unsigned long cuts[] = {
+		K, P + K, 2 * P - K, P + K + 100, 2 * P, len - K,
+	};
+	unsigned int i;
+
+	CHECK(stay_here());
+	alarm(60);
+	for (i = 0; i < ARRAY_SIZE(cuts); i++) {
+		int fd = syscall(__NR_memfd_create, "cut", MFD_CLOEXEC);
+		char *p;
+
+		CHECK(!ftruncate(fd, len));
+		p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		if (!CHECK(p != MAP_FAILED))
+			return;
+		fill(p, len, 1);
+		if (!swap_out(p, len, K, false))
+			return;
+		CHECK(!ftruncate(fd, cuts[i]));
+		CHECK(!ftruncate(fd, len));
+		CHECK(filled(p, cuts[i], 1));
+		CHECK(all_zero(p + cuts[i], len - cuts[i]));
+		munmap(p, len);
+		close(fd);
+	}
+}
+
+TEST_F_TIMEOUT(pages, cut_swapped, 120)
+{
+	const unsigned long size = 32 * SZ_1M;
+	int ret = KSFT_SKIP;
+
+	if (!zram_make(size))
+		SKIP(return, "no free /dev/zram0");
+	if (swap_to("/dev/zram0", size)) {
+		ret = run_child(variant->shift, "cut", self->text, NULL);
+		swapoff("/dev/zram0");
+	}
+	zram_drop();
+	if (ret == KSFT_SKIP)
+		SKIP(return, "no swap");
+	EXPECT_EQ(0, ret);
+}
+
 TEST_F_TIMEOUT(pages, half_swapped, 120)
 {
 	const unsigned long size = 32 * SZ_1M;
@@ -502,6 +551,7 @@ static const struct child children[] = {
 	{ "hog", child_hog },
 	{ "neighbour", child_neighbour },
 	{ "swapped", child_swapped },
+	{ "cut", child_cut },
 	{ "half", child_half },
 	{ "overcommit", child_overcommit },
 	{ }
