@@ -142,6 +142,15 @@ bool swap_to(const char *device, unsigned long size)
 	return write_swap_header(device, size) && !swapon(device, 0);
 }
 
+unsigned long swap_size(void)
+{
+	/* Such pieces come from clusters, of the size of a huge page. */
+	const unsigned long K = kernel_page_size(), cluster = K / 8 * K;
+
+	return K == SZ_64K ? 32 * SZ_1M :
+	       cluster * 4 > 32 * SZ_1M ? cluster * 4 : 32 * SZ_1M;
+}
+
 bool zram_make(unsigned long size)
 {
 	return put_number(ZRAM "disksize", size);

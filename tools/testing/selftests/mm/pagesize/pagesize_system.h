@@ -37,6 +37,9 @@ bool stay_here(void);
 /* Have the kernel swap to @device, all of its @size bytes. */
 bool swap_to(const char *device, unsigned long size);
 
+/* A swap area that is enough for tests, and for process pages in one piece. */
+unsigned long swap_size(void);
+
 /* /dev/zram0 of @size bytes, if nobody uses it; give it back. */
 bool zram_make(unsigned long size);
 void zram_drop(void);

@@ -271,7 +271,7 @@ static int swap_child(unsigned int shift, const char *name, const char *text,
 
 TEST_F_TIMEOUT(pages, swap_zram, 120)
 {
-	const unsigned long size = 32 * SZ_1M;
+	const unsigned long size = swap_size();
 	int ret;
 
 	if (!zram_make(size))
@@ -286,7 +286,7 @@ TEST_F_TIMEOUT(pages, swap_zram, 120)
 
 TEST_F_TIMEOUT(pages, swap_loop, 120)
 {
-	const unsigned long size = 32 * SZ_1M;
+	const unsigned long size = swap_size();
 	struct loop loop;
 	int fd, ret;
 
@@ -460,7 +460,7 @@ static void child_cut(int argc, char **argv)
 
 TEST_F_TIMEOUT(pages, cut_swapped, 120)
 {
-	const unsigned long size = 32 * SZ_1M;
+	const unsigned long size = swap_size();
 	int ret = KSFT_SKIP;
 
 	if (!zram_make(size))
@@ -477,7 +477,7 @@ TEST_F_TIMEOUT(pages, cut_swapped, 120)
 
 TEST_F_TIMEOUT(pages, half_swapped, 120)
 {
-	const unsigned long size = 32 * SZ_1M;
+	const unsigned long size = swap_size();
 	int ret;
 
 	if (!fail_setup(self->size, 100))
