@@ -145,10 +145,10 @@ bool swap_to(const char *device, unsigned long size)
 unsigned long swap_size(void)
 {
 	/* Such pieces come from clusters, of the size of a huge page. */
-	const unsigned long K = kernel_page_size(), cluster = K / 8 * K;
+	const unsigned long page = kernel_page_size();
+	const unsigned long some = page / 8 * page * 4;
 
-	return K == SZ_64K ? 32 * SZ_1M :
-	       cluster * 4 > 32 * SZ_1M ? cluster * 4 : 32 * SZ_1M;
+	return page < SZ_64K && some > 32 * SZ_1M ? some : 32 * SZ_1M;
 }
 
 bool zram_make(unsigned long size)
