@@ -720,8 +720,7 @@ static int process_page_collapse(const struct vm_fault *vmf,
 	for (tries = 0;; tries++) {
 		behind = shared && real >=
 			 DIV_ROUND_UP(i_size_read(mapping->host), PAGE_SIZE);
-		if (!shmem && (behind || (!tries &&
-					  !(vmf->flags & FAULT_FLAG_TRIED))) &&
+		if (!shmem && (behind || !tries) &&
 		    filemap_range_needs_writeback(mapping, start, end)) {
 			/* Errors are for fsync() to report, not for us to consume. */
 			filemap_flush_range(mapping, start, end);

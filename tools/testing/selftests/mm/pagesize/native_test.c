@@ -221,6 +221,20 @@ static void check_contiguous(const char *p, size_t len, long blocks)
 		printf("# %ld kB contiguous, not %ld\n", kb, blocks);
 }
 
+/* The end of a file, just written; the hole before it has to be read first. */
+static void child_tail(int argc, char **argv)
+{
+	const size_t len = 16 * P;
+	int fd = temp_file("/var/tmp");
+	char *p;
+
+	CHECK(pwrite(fd, "tail", 4, len - 4) == 4);
+	p = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
+	if (CHECK(p != MAP_FAILED))
+		CHECK(!memcmp(p + len - 4, "tail", 4));
+	CHECK_NATIVE();
+}
+
 /* Blocks that the kernel maps as such: transparent, collapsed, and hugetlb. */
 static void child_huge(int argc, char **argv)
 {
@@ -1011,6 +1025,7 @@ static const struct child children[] = {
 	{ "file", child_file },
 	{ "huge", child_huge },
 	{ "threads", child_threads },
+	{ "tail", child_tail },
 	{ "unshared", child_unshared },
 	{ "sharer", child_sharer },
 	{ "device", child_device },
@@ -1057,6 +1072,11 @@ TEST_F(pages, huge)
 		EXPECT_EQ(1, write(fd, "0", 1));
 		close(fd);
 	}
+}
+
+TEST_F(pages, tail)
+{
+	EXPECT_CHILD("tail");
 }
 
 TEST_F(pages, device)
