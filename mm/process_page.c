@@ -152,10 +152,35 @@ const char *process_page_demotion_name(const struct mm_struct *mm)
 	return process_page_demotions[READ_ONCE(mm->page_demoted)];
 }
 
+/**
+ * arch_process_page_young - see process_page_young()
+ * @mm: the mm
+ * @addr: the address
+ *
+ * Context: Under the page table lock.
+ * Return: true if another page table notes an access.
+ */
+bool __weak arch_process_page_young(struct mm_struct *mm, unsigned long addr)
+{
+	return false;
+}
+
 /* What may differ between the kernel pages of one process page. */
 static pte_t pte_without_use(pte_t pte)
 {
 	return pte_mkold(pte_mkclean(pte));
+}
+
+/*
+ * Whether a store is more than that to a VMA: the page is copied, or somebody
+ * takes notice of it.
+ */
+static bool process_page_is_written_to(const struct vm_area_struct *vma)
+{
+	const struct vm_operations_struct *ops = vma->vm_ops;
+
+	return vma_is_cow_mapping(vma) ||
+	       (ops && (ops->page_mkwrite || ops->pfn_mkwrite));
 }
 
 /*
@@ -194,8 +219,8 @@ static bool process_page_whole(struct vm_area_struct *vma, unsigned long addr,
 		for (i = 1; i < nr; i++)
 			if (PageAnonExclusive(page + i) != exclusive)
 				return false;
-	} else if (!folio->mapping) {
-		/* Not the page cache's: a driver's, or the vDSO's. */
+	} else if (!folio->mapping && !process_page_is_written_to(vma)) {
+		/* Not the page cache's: a driver's, who frees it as a whole. */
 		return true;
 	}
 	return folio_order(folio) >= order;
@@ -379,6 +404,9 @@ static vm_fault_t process_page_pieces(struct vm_fault *vmf)
 		return VM_FAULT_SIGBUS;
 
 	ret = process_page_piece(vmf, real, vmf->flags);
+	/* Its folio may have had to be split: see process_page_split_tail(). */
+	if (ret == VM_FAULT_NOPAGE && process_page_grows(vmf))
+		ret = process_page_piece(vmf, real, vmf->flags);
 	count_vm_event(PROCESS_PAGE_PIECES);
 	if ((ret & (VM_FAULT_ERROR | VM_FAULT_RETRY | VM_FAULT_COMPLETED)) ||
 	    READ_ONCE(mm->page_demoted))
@@ -534,8 +562,13 @@ static void process_page_note_mapping(const struct vm_fault *vmf)
 	/* Not that of a device: file systems have their metadata there. */
 	if (!S_ISREG(mapping->host->i_mode))
 		return;
-	if (!test_bit(bit, &mapping->flags))
+	if (!test_bit(bit, &mapping->flags)) {
+		/* By direct I/O, perhaps, which has not seen the bit. */
+		set_bit(AS_PROCESS_PAGE_GROWS, &mapping->flags);
+		/* As in process_page_allow_tail(). */
+		smp_mb__after_atomic();
 		set_bit(bit, &mapping->flags);
+	}
 	/* Of shmem, what is mapped to be read can be written, too. */
 	if (shmem_mapping(mapping) && (vma->vm_flags & VM_SHARED))
 		process_page_allow_tail(mapping);
@@ -645,7 +678,12 @@ static int process_page_complete(struct file *file, pgoff_t index, pgoff_t end)
 			if (!IS_ERR(folio))
 				folio_put(folio);
 			filemap_invalidate_lock_shared(mapping);
-			folio = read_cache_folio(mapping, index, NULL, file);
+			if (index < DIV_ROUND_UP(i_size_read(mapping->host),
+						 PAGE_SIZE))
+				folio = read_cache_folio(mapping, index, NULL,
+							 file);
+			else
+				folio = ERR_PTR(-EAGAIN);
 			filemap_invalidate_unlock_shared(mapping);
 			if (IS_ERR(folio))
 				return PTR_ERR(folio);
@@ -865,6 +903,8 @@ static vm_fault_t __process_page_fault(struct vm_fault *vmf)
 	count_vm_event(PROCESS_PAGE_FAULT);
 	process_page_note_mapping(vmf);
 	ret = process_page_wait_grown(vmf);
+	if (ret & VM_FAULT_FALLBACK)
+		return process_page_pieces(vmf);
 	if (ret)
 		return ret;
 
@@ -896,7 +936,8 @@ static vm_fault_t __process_page_fault(struct vm_fault *vmf)
 
 	ret = process_page_handle_pte_fault(vmf);
 	/* It may be the first kernel page that is not to be had, and not ours. */
-	if (state == PROCESS_PAGE_ABSENT && (ret & VM_FAULT_SIGBUS) &&
+	if (state == PROCESS_PAGE_ABSENT &&
+	    (ret & (VM_FAULT_SIGBUS | VM_FAULT_HWPOISON)) &&
 	    !(ret & (VM_FAULT_RETRY | VM_FAULT_COMPLETED)) &&
 	    vmf->real_address - vmf->address >= PAGE_SIZE)
 		return process_page_pieces(vmf);
@@ -1144,8 +1185,12 @@ vm_fault_t process_page_copy(struct vm_fault *vmf)
 	if (ret)
 		goto out;
 
-	/* Memory without struct page is copied by address, page by page. */
-	new = old || zero ? process_page_alloc(vmf, zero) : NULL;
+	/*
+	 * Memory without struct page is copied by address, page by page; and so
+	 * is that of a driver, which has a reference for each.
+	 */
+	new = (old && folio_order(old) >= vmf_page_order(vmf)) || zero ?
+	      process_page_alloc(vmf, zero) : NULL;
 	if (!new) {
 		ret = VM_FAULT_FALLBACK;
 		goto out;
@@ -1320,7 +1365,10 @@ vm_fault_t process_page_cow_fault(struct vm_fault *vmf)
 	if (!vmf->pte)
 		goto release;
 	error = check_stable_address_space(mm);
-	if (error || !pte_range_none(vmf->pte, nr)) {
+	/* Who truncates the file sets its size, and then looks for copies. */
+	if (error || !pte_range_none(vmf->pte, nr) ||
+	    vmf->pgoff >= DIV_ROUND_UP(i_size_read(vma->vm_file->f_mapping->host),
+				       PAGE_SIZE)) {
 		pte_unmap_unlock(vmf->pte, vmf->ptl);
 		ret |= error;
 		goto release;
@@ -1359,6 +1407,9 @@ bool process_page_mappable(const struct vm_fault *vmf,
 {
 	/* Also what is a driver's, or the vDSO's: it comes in pieces. */
 	if (folio_order(folio) < vmf_page_order(vmf))
+		return false;
+	/* Only what has not failed is to be had. */
+	if (folio_test_has_hwpoisoned(folio))
 		return false;
 	return process_page_may_span_eof(vmf, pgoff);
 }

@@ -29,6 +29,7 @@ bool process_page_mappable(const struct vm_fault *vmf,
 bool __process_page_unchanged(const struct vm_fault *vmf);
 bool process_page_set_access_flags(struct vm_fault *vmf, pte_t entry);
 bool process_page_grows(const struct vm_fault *vmf);
+vm_fault_t process_page_split_tail(struct folio *folio);
 
 #ifdef CONFIG_PROCESS_PAGE_SIZE
 
@@ -102,6 +103,23 @@ static __always_inline unsigned int vmf_page_order(const struct vm_fault *vmf)
 }
 
 #endif /* CONFIG_PROCESS_PAGE_SIZE */
+
+/**
+ * process_page_tail_grows - whether a store in kernel pages may meet growth
+ * @vmf: the fault under way, a store to a shared mapping
+ * @folio: what is to be mapped; the caller has a reference
+ *
+ * Context: Any.
+ * Return: true if process_page_split_tail() is to look.
+ */
+static __always_inline bool process_page_tail_grows(const struct vm_fault *vmf,
+						    const struct folio *folio)
+{
+	return process_page_size_used() && !vmf_page_order(vmf) &&
+	       folio_test_large(folio) && vmf->vma->vm_file &&
+	       test_bit(AS_PROCESS_PAGE_GROWS,
+			&vmf->vma->vm_file->f_mapping->flags);
+}
 
 /**
  * vmf_nr_pages - the number of kernel pages that a fault has to map at least

@@ -20,7 +20,10 @@
  * under way, takes the mark away.
  * The wait is bounded, as what the writer waits for, the source of his data for
  * instance, may depend on the process with the fault. For that case, the process
- * page is taken away once more when the file has grown.
+ * page is taken away once more when the file has grown; and if it is direct I/O
+ * that takes so long, the store is done in kernel pages. These may be in a folio
+ * that the end is in, like those of processes that have no others: it is split
+ * before a store makes it dirty (process_page_split_tail()).
  *
  * It works for file systems on which a file grows only by the calls that are
  * hooked here: those of a disk, and shmem.
@@ -38,6 +41,12 @@
 
 #include "internal.h"
 #include "process_page.h"
+
+/* Where the process page that a fault is for ends in the file, in bytes. */
+static loff_t vmf_page_end(const struct vm_fault *vmf)
+{
+	return ((loff_t)vmf->pgoff + vmf_nr_pages(vmf)) << PAGE_SHIFT;
+}
 
 /**
  * process_page_allow_tail - whether a file may be stored to behind its end
@@ -142,41 +151,116 @@ void __process_page_grow_end(struct inode *inode, loff_t from)
 }
 
 /**
+ * process_page_write_begin - to be called before a file is written to
+ * @iocb: the write
+ * @count: how much, in bytes
+ *
+ * Context: As process_page_grow_begin().
+ * Return: 0, or -EAGAIN if it would have to wait.
+ */
+int process_page_write_begin(const struct kiocb *iocb, size_t count)
+{
+	const struct inode *inode = iocb->ki_filp->f_mapping->host;
+	const loff_t to = iocb->ki_pos + count;
+
+	/* Others may store to the folio that the end is in: see split_tail(). */
+	if ((iocb->ki_flags & IOCB_DIRECT) && to > i_size_read(inode) &&
+	    mapping_page_order(inode->i_mapping))
+		process_page_allow_tail(inode->i_mapping);
+	return process_page_grow_begin(inode, to,
+				       iocb->ki_flags & IOCB_NOWAIT);
+}
+
+/* Somebody has waited in vain: until when others need not, in jiffies. */
+static unsigned long process_page_impatient = INITIAL_JIFFIES;
+
+/*
+ * Whether what ends at @end has the end of the file in it, which is about to
+ * move; or may have had, for direct I/O sets the new size before it is done with
+ * the page cache.
+ */
+static bool process_page_end_grows(const struct address_space *mapping,
+				   loff_t end)
+{
+	if (!test_bit(AS_PROCESS_PAGE_GROWS, &mapping->flags))
+		return false;
+	if (end > i_size_read(mapping->host))
+		return true;
+	/* Direct I/O that made it longer is counted since before it did. */
+	smp_rmb();
+	return atomic_read(&mapping->host->i_dio_count) &&
+	       time_after_eq(jiffies, READ_ONCE(process_page_impatient));
+}
+
+/**
  * process_page_grows - whether a process page must not be made writable now
  * @vmf: the fault under way
  *
  * Context: Any. Decisive while the folio is locked.
  * Return: true if the end of the file is in it, and about to move; or may have
- * been, for direct I/O sets the new size before it is done with the page cache.
+ * been.
  */
 bool process_page_grows(const struct vm_fault *vmf)
 {
 	const struct vm_area_struct *vma = vmf->vma;
-	const struct address_space *mapping;
-	loff_t end;
 
 	if (!vmf_page_order(vmf) || !(vmf->flags & FAULT_FLAG_WRITE) ||
 	    !(vma->vm_flags & VM_SHARED) || !vma->vm_file)
 		return false;
-	mapping = vma->vm_file->f_mapping;
 	/* Not before the folio is in the page cache. */
 	smp_mb();
-	if (!test_bit(AS_PROCESS_PAGE_GROWS, &mapping->flags))
-		return false;
-	end = ((loff_t)vmf->pgoff + vmf_nr_pages(vmf)) << PAGE_SHIFT;
-	if (end > i_size_read(mapping->host))
-		return true;
-	/* Direct I/O that made it longer is counted since before it did. */
-	smp_rmb();
-	return atomic_read(&mapping->host->i_dio_count);
+	return process_page_end_grows(vma->vm_file->f_mapping,
+				      vmf_page_end(vmf));
+}
+
+/**
+ * process_page_split_tail - have a store in kernel pages not reach further
+ * @folio: the folio of the page cache that is stored to; it is locked
+ *
+ * Stores make all of a folio dirty. When the end of the file is in it, and
+ * direct I/O appends to the file, that would be overwritten. Only for process
+ * pages are there such folios, and they do not store while the file grows; for
+ * others, the folio is split, as it never was in one piece.
+ *
+ * Context: May sleep. The caller has a reference.
+ * Return: 0 if the store may go on; VM_FAULT_NOPAGE, with @folio unlocked and
+ * the reference dropped, if the fault is to be had again.
+ */
+vm_fault_t process_page_split_tail(struct folio *folio)
+{
+	struct address_space *mapping = folio->mapping;
+	struct inode *inode;
+	bool none;
+	int err;
+
+	if (!mapping || shmem_mapping(mapping) ||
+	    !process_page_end_grows(mapping, folio_next_pos(folio)))
+		return 0;
+	inode = mapping->host;
+	if (inode_trylock(inode)) {
+		none = inode_dio_finished(inode);
+		if (none)
+			clear_bit(AS_PROCESS_PAGE_GROWS, &mapping->flags);
+		inode_unlock(inode);
+		if (none)
+			return 0;
+	}
+	err = split_folio(folio);
+	folio_unlock(folio);
+	folio_put(folio);
+	/* Whoever has it may be done in a moment. */
+	if (err)
+		fsleep(100);
+	return VM_FAULT_NOPAGE;
 }
 
 /*
  * Whether nobody makes the file longer: direct I/O may do it with a shared lock,
- * or when it is complete, with none. Tells by @shared if it could only be that,
- * and has not begun.
+ * or when it is complete, with none. Tells by @shared if it could only be that.
+ * Waits for what is complete no longer than @patience, in jiffies.
  */
-static bool process_page_no_growth(struct inode *inode, bool *shared)
+static bool process_page_no_growth(struct inode *inode, bool *shared,
+				   unsigned long patience)
 {
 	bool none;
 
@@ -184,7 +268,6 @@ static bool process_page_no_growth(struct inode *inode, bool *shared)
 	if (!*shared)
 		return false;
 	inode_unlock_shared(inode);
-	*shared = inode_dio_finished(inode);
 	if (!inode_trylock(inode))
 		return false;
 	/*
@@ -194,13 +277,32 @@ static bool process_page_no_growth(struct inode *inode, bool *shared)
 	if (!inode_dio_finished(inode))
 		___wait_var_event(&inode->i_dio_count,
 				  ___wait_cond_timeout(inode_dio_finished(inode)),
-				  TASK_KILLABLE, 0, PROCESS_PAGE_DISK_WAIT,
+				  TASK_KILLABLE, 0, patience,
 				  __ret = schedule_timeout(__ret));
 	none = inode_dio_finished(inode);
 	if (none)
 		clear_bit(AS_PROCESS_PAGE_GROWS, &inode->i_mapping->flags);
 	inode_unlock(inode);
 	return none;
+}
+
+/* The file has been growing for too long: what becomes of the store. */
+static vm_fault_t process_page_give_up(struct inode *inode, bool front,
+				       unsigned long waited)
+{
+	/* It may be reads and writes elsewhere, and our own. */
+	if (atomic_read(&inode->i_dio_count))
+		WRITE_ONCE(process_page_impatient, jiffies + HZ);
+	if (front)
+		return 0;
+	pr_notice_ratelimited("process page size: %s[%d] stores to a file that has been growing for %u ms\n",
+			      current->comm, task_tgid_nr(current),
+			      jiffies_to_msecs(waited));
+	/* What is appended around the page cache must not be overwritten. */
+	if (atomic_read(&inode->i_dio_count))
+		return VM_FAULT_FALLBACK;
+	clear_bit(AS_PROCESS_PAGE_GROWS, &inode->i_mapping->flags);
+	return 0;
 }
 
 /**
@@ -210,16 +312,20 @@ static bool process_page_no_growth(struct inode *inode, bool *shared)
  * With the lock on the mm dropped, if that may be.
  *
  * Context: May sleep.
- * Return: 0 if there was nothing to wait for; else VM_FAULT_RETRY, or
- * VM_FAULT_NOPAGE with the lock kept.
+ * Return: 0 if there was nothing to wait for; else VM_FAULT_RETRY, or with the
+ * lock kept VM_FAULT_NOPAGE, or VM_FAULT_FALLBACK to store in kernel pages.
  */
 vm_fault_t process_page_wait_grown(struct vm_fault *vmf)
 {
+	const loff_t pos = ((loff_t)vmf->pgoff << PAGE_SHIFT) +
+			   vmf->real_address - vmf->address;
+	const loff_t end = vmf_page_end(vmf);
 	struct file *file = vmf->vma->vm_file, *fpin;
 	struct address_space *mapping;
 	unsigned long start, limit;
+	vm_fault_t ret = 0;
 	struct inode *inode;
-	bool shared;
+	bool shared, front;
 
 	if (!process_page_grows(vmf))
 		return 0;
@@ -229,26 +335,34 @@ vm_fault_t process_page_wait_grown(struct vm_fault *vmf)
 
 	mapping = file->f_mapping;
 	inode = mapping->host;
+	if (time_before(jiffies, READ_ONCE(process_page_impatient)) &&
+	    atomic_read(&inode->i_dio_count) && pos < i_size_read(inode))
+		return VM_FAULT_FALLBACK;
 	fpin = maybe_unlock_mmap_for_io(vmf, NULL);
 	start = jiffies;
-	while (test_bit(AS_PROCESS_PAGE_GROWS, &mapping->flags)) {
-		if (process_page_no_growth(inode, &shared) ||
+	while (process_page_end_grows(mapping, end)) {
+		if (process_page_no_growth(inode, &shared,
+					   fpin ? PROCESS_PAGE_DISK_WAIT :
+						  HZ / 10) ||
 		    fatal_signal_pending(current))
 			break;
+		front = end <= i_size_read(inode);
 		/* Readers have a shared lock, too. */
-		limit = !fpin ? HZ / 10 : shared ? HZ : 10 * HZ;
+		limit = front ? HZ / 50 : !fpin ? HZ / 10 :
+			shared ? HZ : 10 * HZ;
+		/* There is nothing else for a store behind the end. */
+		if (fpin && atomic_read(&inode->i_dio_count) &&
+		    pos >= i_size_read(inode))
+			limit = PROCESS_PAGE_DISK_WAIT;
 		if (time_after(jiffies, start + limit)) {
-			pr_notice_ratelimited("process page size: %s[%d] stores to a file that has been growing for %u ms\n",
-					      current->comm,
-					      task_tgid_nr(current),
-					      jiffies_to_msecs(jiffies - start));
-			clear_bit(AS_PROCESS_PAGE_GROWS, &mapping->flags);
+			ret = process_page_give_up(inode, front,
+						   jiffies - start);
 			break;
 		}
 		fsleep(100);
 	}
 	if (!fpin)
-		return VM_FAULT_NOPAGE;
+		return ret ? ret : VM_FAULT_NOPAGE;
 	fput(fpin);
 	return VM_FAULT_RETRY;
 }

@@ -37,7 +37,26 @@ const char *process_page_demotion_name(const struct mm_struct *mm);
 
 int __process_page_grow_begin(const struct inode *inode, loff_t to,
 			      bool nowait);
+int process_page_write_begin(const struct kiocb *iocb, size_t count);
 void __process_page_grow_end(struct inode *inode, loff_t from);
+bool arch_process_page_young(struct mm_struct *mm, unsigned long addr);
+
+/**
+ * process_page_young - whether an access is noted elsewhere than in the PTE
+ * @mm: the mm
+ * @addr: the address
+ *
+ * An architecture may have another page table for process pages, and the
+ * hardware note accesses there.
+ *
+ * Context: Under the page table lock.
+ * Return: true if there was an access since young was cleared.
+ */
+static __always_inline bool process_page_young(struct mm_struct *mm,
+					       unsigned long addr)
+{
+	return mm_page_order(mm) && arch_process_page_young(mm, addr);
+}
 
 /**
  * process_page_tail - whether a file was stored to behind its end
@@ -53,6 +72,12 @@ static __always_inline bool process_page_tail(const struct inode *inode)
 }
 
 #else
+
+static __always_inline bool process_page_young(struct mm_struct *mm,
+					       unsigned long addr)
+{
+	return false;
+}
 
 static __always_inline int
 __process_page_grow_begin(const struct inode *inode, loff_t to, bool nowait)

@@ -828,10 +828,12 @@ static enum walked check_walk(struct walk_regs *regs)
 		tg0 = np->tg0;
 		found = WALKED_NATIVE;
 	}
-	/* CnP is not of interest. The ASID is in the upper bits of TTBR1_EL1. */
+	/* In the upper bits of TTBR1_EL1; also while nothing is walked. */
+	if (regs->ttbr1 >> 48 != ASID(mm))
+		return WALKED_WRONG;
+	/* CnP is not of interest. */
 	if ((regs->tcr & TCR_EL1_TG0_MASK) == tg0 &&
-	    !((regs->ttbr0 ^ phys_to_ttbr(table)) & GENMASK_ULL(47, 1)) &&
-	    regs->ttbr1 >> 48 == ASID(mm))
+	    !((regs->ttbr0 ^ phys_to_ttbr(table)) & GENMASK_ULL(47, 1)))
 		return changing ? WALKED_CHANGING : found;
 	return changing || hw == NATIVE_HW_PARKED ? WALKED_CHANGING :
 						    WALKED_WRONG;

@@ -30,23 +30,27 @@ static_assert(BIT(MAX_PGD_BITS) * sizeof(u64) <= RESERVED_PG_DIR_SIZE);
 #define NATIVE_AROUND		32UL
 
 /*
- * The entry of @addr that covers 1 << @last bytes, or NULL if there is no table
- * for it.
+ * The entry of @addr that covers 1 << *@last bytes; or NULL if there is no table
+ * for it, with what covers *@last bytes missing.
  */
 static u64 *native_walk_to(const struct native_pgt *np, unsigned long addr,
-			   unsigned int last)
+			   unsigned int *last)
 {
 	const unsigned int bits = native_table_bits(np);
 	unsigned int shift = np->top_shift;
 	u64 *entry = np->pgd + (addr >> shift);
 
-	if (addr >> shift >= np->pgd_entries)
+	if (addr >> shift >= np->pgd_entries) {
+		*last = shift;
 		return NULL;
-	while (shift != last) {
+	}
+	while (shift != *last) {
 		const u64 desc = READ_ONCE(*entry);
 
-		if (!desc)
+		if (!desc) {
+			*last = shift;
 			return NULL;
+		}
 		shift -= bits;
 		entry = (u64 *)__va(native_desc_to_phys(np, desc)) +
 			((addr >> shift) & (BIT(bits) - 1));
@@ -64,7 +68,30 @@ static u64 *native_walk_to(const struct native_pgt *np, unsigned long addr,
  */
 u64 *native_walk(const struct native_pgt *np, unsigned long addr)
 {
-	return native_walk_to(np, addr, np->shift);
+	unsigned int shift = np->shift;
+
+	return native_walk_to(np, addr, &shift);
+}
+
+/**
+ * arch_process_page_young - whether the hardware has noted an access
+ * @mm: the mm
+ * @addr: the address
+ *
+ * Context: Under the page table lock.
+ * Return: true if an entry of the native table is young that began old.
+ */
+bool arch_process_page_young(struct mm_struct *mm, unsigned long addr)
+{
+	const struct native_pgt *np = mm_native(mm);
+	u64 entry, *entryp;
+
+	/* Without, an entry is young as the Linux one is. */
+	if (!np || !np->hw_af)
+		return false;
+	entryp = native_walk(np, addr);
+	entry = entryp ? READ_ONCE(*entryp) : 0;
+	return native_valid(entry) && (entry & PTE_AF);
 }
 
 static struct ptdesc *native_table_alloc(const struct native_pgt *np)
@@ -81,51 +108,66 @@ static struct ptdesc *native_table_alloc(const struct native_pgt *np)
 	return pt;
 }
 
-/* As native_walk(), with what is missing of the tables made. */
-static u64 *native_walk_alloc(struct native_pgt *np, unsigned long addr)
+/* The entry on the way to that of @addr which has no table; NULL if none. */
+static u64 *native_hole(const struct native_pgt *np, unsigned long addr)
 {
 	const unsigned int bits = native_table_bits(np);
 	unsigned int shift = np->top_shift;
 	u64 *entry = np->pgd + (addr >> shift);
 
-	if (addr >> shift >= np->pgd_entries)
-		return NULL;
-	while (shift != np->shift) {
-		u64 desc = READ_ONCE(*entry);
-
-		if (!desc) {
-			struct ptdesc *pt = native_table_alloc(np);
-
-			if (!pt)
-				return NULL;
-			/* PXN for all, as in Linux's tables of user space. */
-			desc = native_phys_to_desc(np, __pa(ptdesc_address(pt))) |
-			       PMD_TYPE_TABLE | PMD_TABLE_AF | PMD_TABLE_PXN;
-			spin_lock(&np->lock);
-			if (np->state != NATIVE_ACTIVE) {
-				spin_unlock(&np->lock);
-				pagetable_dtor_free(pt);
-				return NULL;
-			}
-			if (!*entry) {
-				list_add(&pt->pt_list, &np->tables->list);
-				atomic_long_add(BIT(np->shift),
-						&np->mm->pgtables_bytes);
-				/* The zeroes are seen before the table is. */
-				smp_wmb();
-				WRITE_ONCE(*entry, desc);
-				pt = NULL;
-			}
-			desc = *entry;
-			spin_unlock(&np->lock);
-			if (pt)
-				pagetable_dtor_free(pt);
-		}
-		shift -= bits;
-		entry = (u64 *)__va(native_desc_to_phys(np, desc)) +
-			((addr >> shift) & (BIT(bits) - 1));
+	for (; shift != np->shift; shift -= bits) {
+		if (!*entry)
+			return entry;
+		entry = (u64 *)__va(native_desc_to_phys(np, *entry)) +
+			((addr >> (shift - bits)) & (BIT(bits) - 1));
 	}
-	return entry;
+	return NULL;
+}
+
+/*
+ * Whether there is an entry for @addr, when what is missing of the tables has
+ * been made. That sleeps, and all may be dropped meanwhile: nothing that points
+ * into a table is kept.
+ */
+static bool native_walk_alloc(struct native_pgt *np, unsigned long addr)
+{
+	if (addr >> np->top_shift >= np->pgd_entries)
+		return false;
+	for (;;) {
+		struct ptdesc *pt;
+		bool active, done;
+		u64 *entry, desc;
+
+		rcu_read_lock();
+		done = native_walk(np, addr);
+		rcu_read_unlock();
+		if (done)
+			return true;
+
+		pt = native_table_alloc(np);
+		if (!pt)
+			return false;
+		/* PXN for all, as in Linux's tables of user space. */
+		desc = native_phys_to_desc(np, __pa(ptdesc_address(pt))) |
+		       PMD_TYPE_TABLE | PMD_TABLE_AF | PMD_TABLE_PXN;
+		/* Who drops the tables has it, too. */
+		spin_lock(&np->lock);
+		active = np->state == NATIVE_ACTIVE;
+		entry = active ? native_hole(np, addr) : NULL;
+		if (entry) {
+			list_add(&pt->pt_list, &np->tables->list);
+			atomic_long_add(BIT(np->shift),
+					&np->mm->pgtables_bytes);
+			/* The zeroes are seen before the table is. */
+			smp_wmb();
+			WRITE_ONCE(*entry, desc);
+		}
+		spin_unlock(&np->lock);
+		if (!entry)
+			pagetable_dtor_free(pt);
+		if (!active)
+			return false;
+	}
 }
 
 /**
@@ -162,12 +204,14 @@ static void native_tables_free(struct rcu_head *rcu)
  * Those who change Linux entries look at native ones under the lock of the
  * Linux page table only: a table stays until they have let go of that.
  *
- * Context: May sleep. The hardware does not walk @np, but may have cached it.
+ * Context: May sleep. No task runs in the mm, or it is parked; but the hardware
+ * may have cached what is dropped.
  */
 void native_drop_tables(struct native_pgt *np, enum native_state state)
 {
 	struct native_tables *tables;
 	struct ptdesc *pt;
+	unsigned long i;
 	long bytes = 0;
 
 	native_debug_drop(np);
@@ -175,7 +219,9 @@ void native_drop_tables(struct native_pgt *np, enum native_state state)
 	WRITE_ONCE(np->state, state);
 	tables = np->tables;
 	np->tables = NULL;
-	memset(np->pgd, 0, np->pgd_entries * sizeof(*np->pgd));
+	/* A CPU that runs a kernel thread may walk it, and never half an entry. */
+	for (i = 0; i < np->pgd_entries; i++)
+		WRITE_ONCE(np->pgd[i], 0);
 	if (tables)
 		list_for_each_entry(pt, &tables->list, pt_list)
 			bytes += BIT(np->shift);
@@ -257,11 +303,14 @@ void __native_free_range(struct native_pgt *np, unsigned long addr,
 
 		if (a < floor)
 			a += span;
-		for (; a < end && (!ceiling || a + span <= ceiling); a += span) {
-			u64 *entry = native_walk_to(np, a, shift);
+		while (a < end && (!ceiling || a + span <= ceiling)) {
+			unsigned int last = shift;
+			u64 *entry = native_walk_to(np, a, &last);
 
 			if (entry && *entry)
 				native_free_table(np, entry, shift, a);
+			/* On to what may have a table. */
+			a = ALIGN_DOWN(a, BIT(last)) + BIT(last);
 		}
 	}
 out:
@@ -339,6 +388,8 @@ void native_create(struct mm_struct *mm)
 		goto free;
 	np->pgd_phys = virt_to_phys(np->pgd);
 	native_debug_create(np);
+	/* To be walked with its zeroes, not what the memory held before. */
+	dsb(ishst);
 	WRITE_ONCE(mm->context.hw, demoted ? NATIVE_HW_LINUX : np->pgd_phys);
 	/* rmap may have found the mm: what mm_native() returns is complete. */
 	smp_store_release(&mm->context.native, np);

@@ -2,6 +2,7 @@
 /*
  * Native page tables: which table the hardware walks.
  */
+#include <linux/bitfield.h>
 #include <linux/mmu_context.h>
 #include <linux/percpu.h>
 #include <linux/process_page.h>
@@ -45,6 +46,24 @@ void native_unload(void)
 	this_cpu_write(native_loaded, NULL);
 }
 
+/*
+ * Have the hardware walk nothing for the lower addresses. The ASID becomes that
+ * of @mm all the same: what a TLB has of the mm that the CPU comes from must not
+ * serve @mm.
+ */
+static void native_switch_reserved(struct mm_struct *mm)
+{
+	unsigned long ttbr1 = read_sysreg(ttbr1_el1);
+
+	ttbr1 &= ~TTBRx_EL1_ASID_MASK;
+	ttbr1 |= FIELD_PREP(TTBRx_EL1_ASID_MASK, ASID(mm));
+
+	cpu_set_reserved_ttbr0();
+	write_sysreg(ttbr1, ttbr1_el1);
+	isb();
+	post_ttbr_update_workaround();
+}
+
 /**
  * native_switch_mm - install the table of an mm that has a native one
  * @mm: the mm
@@ -69,7 +88,7 @@ void native_switch_mm(struct mm_struct *mm)
 	if (hw == NATIVE_HW_LINUX)
 		cpu_switch_table(virt_to_phys(mm->pgd), TCR_TG0_KERNEL, mm);
 	else if (hw == NATIVE_HW_PARKED)
-		cpu_set_reserved_ttbr0();
+		native_switch_reserved(mm);
 	else
 		cpu_switch_table(hw, np->tg0, mm);
 	local_irq_restore(flags);

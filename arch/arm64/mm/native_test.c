@@ -7,6 +7,7 @@
 #include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/mm_inline.h>
+#include <linux/mmu_context.h>
 #include <linux/sched/mm.h>
 #include <linux/sizes.h>
 
@@ -882,6 +883,49 @@ static void test_kernel(struct kunit *test)
 	free_ledger(np);
 }
 
+/* While an mm is parked, a CPU has no table of it, but its ASID. */
+static void test_parked(struct kunit *test)
+{
+	const bool used = static_key_enabled(&native_pgt_key);
+	u64 before, ttbr0, ttbr1;
+	struct native_pgt *np;
+	struct mm_struct *mm;
+	unsigned long flags;
+
+	if (system_uses_ttbr0_pan())
+		kunit_skip(test, "PAN is emulated");
+	np = new_ledger(test);
+	mm = np->mm;
+	if (!used)
+		static_branch_enable(&native_pgt_key);
+	mm->context.native = np;
+	mm->context.hw = NATIVE_HW_PARKED;
+
+	local_irq_save(flags);
+	before = read_sysreg(ttbr1_el1);
+	native_switch_mm(mm);
+	ttbr0 = read_sysreg(ttbr0_el1);
+	ttbr1 = read_sysreg(ttbr1_el1);
+	native_unload();
+	if (current->active_mm != &init_mm) {
+		check_and_switch_context(current->active_mm);
+	} else {
+		cpu_set_reserved_ttbr0();
+		write_sysreg(before, ttbr1_el1);
+		isb();
+	}
+	local_irq_restore(flags);
+
+	KUNIT_EXPECT_EQ(test, ttbr1 >> 48, ASID(mm));
+	KUNIT_EXPECT_EQ(test, ttbr0 & GENMASK_ULL(47, 1),
+			phys_to_ttbr(__pa_symbol(reserved_pg_dir)));
+	mm->context.native = NULL;
+	mm->context.hw = NATIVE_HW_LINUX;
+	if (!used)
+		static_branch_disable(&native_pgt_key);
+	free_ledger(np);
+}
+
 /* The tables that lead to @addr; they go with the test. */
 static u64 *add_tables(struct kunit *test, struct native_pgt *np,
 		       unsigned long addr)
@@ -996,6 +1040,7 @@ static struct kunit_case native_cases[] = {
 	KUNIT_CASE(test_reenter),
 	KUNIT_CASE(test_free),
 	KUNIT_CASE(test_kernel),
+	KUNIT_CASE(test_parked),
 	KUNIT_CASE_PARAM(test_run, format_gen_params),
 	{ }
 };

@@ -633,6 +633,33 @@ static void memory_of_file(const char *dir, bool dirty)
 	close(fd);
 }
 
+/* Of a file in memory, nothing can be read again, but the rest is there. */
+static void memory_of_memfd(int flags)
+{
+	unsigned long P = page_size(), K = kernel_page_size(), pfn;
+	int error, fd = syscall(__NR_memfd_create, "broken", 0);
+	char *p, *q;
+
+	CHECK(!ftruncate(fd, 4 * P));
+	p = map_file(fd, 4 * P, MAP_SHARED);
+	fill(p, 4 * P, 3);
+	pfn = frame(p + P);
+	if (poison(p + P, MADV_HWPOISON, &error))
+		CHECK(poison_info.si_code == BUS_MCEERR_AR);
+	CHECK(!error);
+	q = map_file(fd, 4 * P, flags);
+	others_filled(q, 3);
+	if (K < P)
+		CHECK(load_signal(q + P + K) == 0);
+	CHECK(load_signal(q + P) == SIGBUS);
+	if (K < P)
+		CHECK(filled(q + P + K, P - K, 3 + P + K));
+	munmap(q, 4 * P);
+	munmap(p, 4 * P);
+	close(fd);
+	give_back(pfn);
+}
+
 /* Memory that is found to be broken is nobody else's matter. */
 static void child_memory_failure(int argc, char **argv)
 {
@@ -670,6 +697,8 @@ static void child_memory_failure(int argc, char **argv)
 	give_back(pfn);
 	memory_of_file(DISK, false);
 	memory_of_file(DISK, true);
+	memory_of_memfd(MAP_SHARED);
+	memory_of_memfd(MAP_PRIVATE);
 }
 
 static const struct child children[] = {

@@ -443,6 +443,37 @@ static char *map_pieces(int *fd)
 	return CHECK(p != MAP_FAILED) ? p : NULL;
 }
 
+static void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	CHECK(fd >= 0 && write(fd, text, strlen(text)) > 0);
+	close(fd);
+}
+
+/* What was accessed is reported so, whichever table that is noted in. */
+static void child_referenced(int argc, char **argv)
+{
+	const size_t len = 16 * P;
+	char *p = map_anon(len, 0);
+	int i, status;
+	pid_t child;
+
+	fill(p, len, 1);
+	for (i = 0; i < 3; i++) {
+		write_file("/proc/self/clear_refs", "1");
+		CHECK(smaps_kb(p, "Referenced") == 0);
+		/* So that nothing is left in a TLB, which notes nothing. */
+		child = fork();
+		if (!child)
+			_exit(0);
+		CHECK(waitpid(child, &status, 0) == child && !status);
+		CHECK(filled(p, len, 1));
+		CHECK(smaps_kb(p, "Referenced") == (long)len / 1024);
+	}
+	munmap(p, len);
+}
+
 static bool stop;
 
 static void *keep_working(void *arg)
@@ -467,6 +498,53 @@ static void wait_native(void)
 		munmap(p, P);
 	}
 	CHECK_NATIVE();
+}
+
+/*
+ * Blocks of a driver, two of which lie side by side, sooner or later, and then
+ * look like a page of ours: a store to a private mapping copies that.
+ */
+static void child_ring(int argc, char **argv)
+{
+	const size_t block = kernel_page_size() < SZ_64K / 2 ? SZ_64K / 2 :
+							       SZ_64K;
+	const size_t len = 64 * block;
+	struct tpacket_req req = {
+		.tp_block_size = block,
+		.tp_block_nr = 64,
+		.tp_frame_size = SZ_4K,
+		.tp_frame_nr = len / SZ_4K,
+	};
+	int fd, i, round;
+	char *p[2];
+	size_t off;
+
+	/* Blocks that were given back come in the other order. */
+	for (round = 0; round < 4; round++) {
+		fd = socket(AF_PACKET, SOCK_RAW, 0);
+		if (fd < 0)
+			child_skip("no packet socket (root, CONFIG_PACKET)");
+		CHECK(!setsockopt(fd, SOL_PACKET, PACKET_RX_RING, &req,
+				  sizeof(req)));
+		for (i = 0; i < 2; i++) {
+			p[i] = mmap(NULL, len, PROT_READ | PROT_WRITE,
+				    MAP_PRIVATE, fd, 0);
+			if (!CHECK(p[i] != MAP_FAILED))
+				return;
+		}
+		for (off = 0; off < len; off += P) {
+			CHECK(!p[0][off + 64]);
+			p[0][off + 64] = 1;
+			CHECK(!p[1][off + 64]);
+		}
+		for (off = 0; off < len; off += SZ_4K)
+			CHECK(p[0][off + 64] == !(off % P) &&
+			      !p[1][off + 64]);
+		/* The kernel complains if what it has were counted wrong. */
+		CHECK(!munmap(p[1], len));
+		CHECK(!munmap(p[0], len));
+		close(fd);
+	}
 }
 
 /* What cannot be whole costs speed, while it is there, and nothing else. */
@@ -581,14 +659,6 @@ static void child_sweep(int argc, char **argv)
 }
 
 #define MAX_CPUS	64
-
-static void write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-
-	CHECK(fd >= 0 && write(fd, text, strlen(text)) > 0);
-	close(fd);
-}
 
 /* What the environment says, for long runs. */
 static unsigned int number(const char *name, unsigned int normal)
@@ -1029,6 +1099,8 @@ static const struct child children[] = {
 	{ "unshared", child_unshared },
 	{ "sharer", child_sharer },
 	{ "device", child_device },
+	{ "ring", child_ring },
+	{ "referenced", child_referenced },
 	{ "demote", child_demote },
 	{ "fatal", child_fatal },
 	{ "sweep", child_sweep },
@@ -1087,6 +1159,16 @@ TEST_F(pages, device)
 TEST_F_TIMEOUT(pages, threads, 120)
 {
 	EXPECT_CHILD("threads");
+}
+
+TEST_F(pages, ring)
+{
+	EXPECT_CHILD("ring");
+}
+
+TEST_F(pages, referenced)
+{
+	EXPECT_CHILD("referenced");
 }
 
 TEST_F(pages, demote)

@@ -426,6 +426,40 @@ static void child_half(int argc, char **argv)
 	CHECK(page_size() == kernel_page_size() || demoted());
 }
 
+/* Copies in pieces leave pages that no process has whole: they can go, too. */
+static void child_partial(int argc, char **argv)
+{
+	unsigned long P = page_size(), len = 64 * P, i;
+	bool right = true;
+	int fds[2], status;
+	char *p, c;
+	pid_t pid;
+
+	CHECK(stay_here());
+	alarm(60);
+	p = map_anon(len, MAP_PRIVATE);
+	fill(p, len, 1);
+	CHECK(!pipe(fds));
+	pid = fork();
+	if (!pid) {
+		close(fds[1]);
+		_exit(read(fds[0], &c, 1));
+	}
+	fail_here(true);
+	for (i = 0; i < len; i += P)
+		*(unsigned long *)(p + i) += 1;
+	fail_here(false);
+	close(fds[1]);
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	close(fds[0]);
+	swap_out(p, len, P, false);
+	for (i = 0; i < len; i += P) {
+		right &= *(unsigned long *)(p + i) == i + 2;
+		*(unsigned long *)(p + i) -= 1;
+	}
+	CHECK(right && filled(p, len, 1));
+}
+
 /* A file in memory is made shorter in the middle of what is in swap. */
 static void child_cut(int argc, char **argv)
 {
@@ -475,24 +509,38 @@ TEST_F_TIMEOUT(pages, cut_swapped, 120)
 	EXPECT_EQ(0, ret);
 }
 
-TEST_F_TIMEOUT(pages, half_swapped, 120)
+static void test_in_pieces(struct __test_metadata *_metadata,
+			   unsigned int shift, unsigned long P,
+			   const char *text, const char *name)
 {
 	const unsigned long size = swap_size();
 	int ret;
 
-	if (!fail_setup(self->size, 100))
+	if (!fail_setup(P, 100))
 		SKIP(return, "no " FAIL);
 	if (!zram_make(size))
 		SKIP(return, "no free /dev/zram0");
 	ret = KSFT_SKIP;
 	if (swap_to("/dev/zram0", size)) {
-		ret = run_child(variant->shift, "half", self->text, NULL);
+		ret = run_child(shift, name, text, NULL);
 		swapoff("/dev/zram0");
 	}
 	zram_drop();
 	if (ret == KSFT_SKIP)
 		SKIP(return, "no swap");
 	EXPECT_EQ(0, ret);
+}
+
+TEST_F_TIMEOUT(pages, half_swapped, 120)
+{
+	test_in_pieces(_metadata, variant->shift, self->size, self->text,
+		       "half");
+}
+
+TEST_F_TIMEOUT(pages, partial_swapped, 120)
+{
+	test_in_pieces(_metadata, variant->shift, self->size, self->text,
+		       "partial");
 }
 
 /* Map this program and compare it with what read() gives; the copies it took. */
@@ -553,6 +601,7 @@ static const struct child children[] = {
 	{ "swapped", child_swapped },
 	{ "cut", child_cut },
 	{ "half", child_half },
+	{ "partial", child_partial },
 	{ "overcommit", child_overcommit },
 	{ }
 };

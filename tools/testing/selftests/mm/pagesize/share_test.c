@@ -10,7 +10,9 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <linux/fs.h>
 #include <linux/futex.h>
+#include <linux/mman.h>
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -490,6 +492,143 @@ static void child_behind(int argc, char **argv)
 	CHECK(all_zero(p + size, 2 * SZ_64K - size));
 }
 
+/* What others have there behind the end is not there for us. */
+static void child_resident(int argc, char **argv)
+{
+	const unsigned long size = kernel_page_size();
+	const int fd = atoi(argv[1]);
+	unsigned char vec[SZ_64K / SZ_4K];
+	struct cachestat_range all = { };
+	struct cachestat stat;
+	unsigned int i;
+	char *p;
+
+	p = mmap(NULL, SZ_64K, PROT_READ, MAP_SHARED, fd, 0);
+	if (!CHECK(p != MAP_FAILED))
+		return;
+	CHECK(load_signal(p) == 0);
+	CHECK(!mincore(p, SZ_64K, vec));
+	for (i = 0; i < SZ_64K / size; i++)
+		CHECK((vec[i] & 1) == !i);
+	if (!syscall(__NR_cachestat, fd, &all, &stat, 0))
+		CHECK(stat.nr_cache == 1);
+}
+
+#define TAIL	(3 * SZ_4K)
+#define APPEND	(13 * SZ_4K)
+
+struct storer {
+	pthread_t thread;
+	char *p;
+	size_t len;
+	bool load, stop;
+};
+
+/* Store to the first page of a mapping, or load from it, by ever new faults. */
+static void *store_or_load(void *arg)
+{
+	struct storer *s = arg;
+	char n = 0;
+
+	while (!__atomic_load_n(&s->stop, __ATOMIC_RELAXED)) {
+		madvise(s->p, s->len, MADV_DONTNEED);
+		if (s->load)
+			__atomic_load_n(s->p, __ATOMIC_RELAXED);
+		else
+			__atomic_store_n(s->p, ++n, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+/*
+ * What is appended around the page cache is not overwritten by who stores in
+ * front of it.
+ */
+static void child_direct(int argc, char **argv)
+{
+	struct storer s = { .len = SZ_4K };
+	const int fd = atoi(argv[1]);
+	char name[32], *buf;
+	int direct, i;
+
+	alarm(60);
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	direct = open(name, O_RDWR | O_DIRECT);
+	if (direct < 0)
+		child_skip("no direct I/O here");
+	s.p = mmap(NULL, SZ_4K, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (s.p == MAP_FAILED)
+		child_skip("no shared mappings of files here");
+	buf = map_anon(2 * SZ_64K, 0);
+	CHECK(!pthread_create(&s.thread, NULL, store_or_load, &s));
+	for (i = 1; i <= 100; i++) {
+		CHECK(!ftruncate(fd, TAIL));
+		fill(buf, APPEND, i);
+		CHECK(pwrite(direct, buf, APPEND, TAIL) == (ssize_t)APPEND);
+		/* Not of the page cache, which is written before. */
+		CHECK(pread(direct, buf + SZ_64K, APPEND, TAIL) ==
+		      (ssize_t)APPEND);
+		if (!CHECK(filled(buf + SZ_64K, APPEND, i)))
+			break;
+		CHECK(pread(fd, buf + SZ_64K, APPEND, TAIL) ==
+		      (ssize_t)APPEND);
+		if (!CHECK(filled(buf + SZ_64K, APPEND, i)))
+			break;
+	}
+	__atomic_store_n(&s.stop, true, __ATOMIC_RELAXED);
+	pthread_join(s.thread, NULL);
+}
+
+/* Nor is what comes from another file hidden by who reads in front of it. */
+static void child_clone(int argc, char **argv)
+{
+	const unsigned long len = 256 * SZ_64K - TAIL;
+	struct storer s = { .len = SZ_64K, .load = true };
+	int to = atoi(argv[1]), from, i;
+	struct file_clone_range range = {
+		.src_length = len,
+		.dest_offset = TAIL,
+	};
+	unsigned long off;
+	char *buf, *p;
+
+	alarm(120);
+	from = temp_file(NULL);
+	buf = map_anon(256 * SZ_64K, 0);
+	fill(buf, len, 1);
+	/* In many extents, so that it takes a while. */
+	for (off = 0; off < len; off += 2 * SZ_4K)
+		CHECK(pwrite(from, buf + off, SZ_4K, off) == (ssize_t)SZ_4K);
+	CHECK(!fsync(from));
+	for (off = SZ_4K; off < len; off += 2 * SZ_4K)
+		CHECK(pwrite(from, buf + off, SZ_4K, off) == (ssize_t)SZ_4K);
+	CHECK(!fsync(from));
+	range.src_fd = from;
+	s.p = mmap(NULL, SZ_64K, PROT_READ, MAP_SHARED, to, 0);
+	CHECK(s.p != MAP_FAILED);
+	p = map_anon(TAIL, 0);
+	for (i = 0; i < 20; i++) {
+		s.stop = false;
+		CHECK(!ftruncate(to, 0));
+		/* In small folios. */
+		for (off = 0; off < TAIL; off += SZ_4K)
+			CHECK(pwrite(to, p, SZ_4K, off) == (ssize_t)SZ_4K);
+		CHECK(!fsync(to));
+		CHECK(!pthread_create(&s.thread, NULL, store_or_load, &s));
+		if (ioctl(to, FICLONERANGE, &range)) {
+			__atomic_store_n(&s.stop, true, __ATOMIC_RELAXED);
+			pthread_join(s.thread, NULL);
+			child_skip("files cannot be cloned here");
+		}
+		__atomic_store_n(&s.stop, true, __ATOMIC_RELAXED);
+		pthread_join(s.thread, NULL);
+		CHECK(pread(to, buf, len, TAIL) == (ssize_t)len);
+		if (!CHECK(filled(buf, len, 1)))
+			break;
+	}
+	close(from);
+}
+
 static void child_locker(int argc, char **argv)
 {
 	int fd = atoi(argv[1]), out = atoi(argv[2]), in = atoi(argv[3]);
@@ -533,6 +672,9 @@ static void child_visitor(int argc, char **argv)
 static const struct child children[] = {
 	{ "reader", child_reader },
 	{ "behind", child_behind },
+	{ "resident", child_resident },
+	{ "direct", child_direct },
+	{ "clone", child_clone },
 	{ "member", child_member },
 	{ "fork", child_fork },
 	{ "absence", child_absence },
@@ -655,6 +797,70 @@ TEST_F(pages, memfd_end)
 	EXPECT_EQ(0, run_child(variant->shift, "reader", number, NULL));
 	EXPECT_EQ(0, run_child(DEFAULT_SIZE, "behind", number, NULL));
 	close(fd);
+}
+
+/* A file that children have open, too; its number for them. */
+static int open_file(char *number)
+{
+	int fd = temp_file(NULL);
+
+	fcntl(fd, F_SETFD, 0);
+	sprintf(number, "%d", fd);
+	return fd;
+}
+
+/* One that ends in the first page of @shift, and that such a page maps. */
+static int tail_file(struct __test_metadata *_metadata, unsigned int shift,
+		     unsigned long size, char *number)
+{
+	char *p = calloc(1, TAIL);
+	int fd = open_file(number);
+
+	EXPECT_LE(0, fd);
+	EXPECT_EQ(size, write(fd, p, size));
+	free(p);
+	EXPECT_EQ(0, run_child(shift, "reader", number, NULL));
+	return fd;
+}
+
+TEST_F(pages, file_end)
+{
+	char number[16];
+	int fd = tail_file(_metadata, variant->shift, kernel_page_size(),
+			   number);
+
+	EXPECT_EQ(0, run_child(DEFAULT_SIZE, "resident", number, NULL));
+	close(fd);
+}
+
+TEST_F_TIMEOUT(pages, direct_append, 70)
+{
+	char number[16];
+	int ret, fd;
+
+	if (kernel_page_size() > TAIL)
+		SKIP(return, "no page of this kernel ends there");
+	fd = tail_file(_metadata, variant->shift, TAIL, number);
+	ret = run_child(DEFAULT_SIZE, "direct", number, NULL);
+	close(fd);
+	if (ret == KSFT_SKIP)
+		SKIP(return, "no direct I/O, or no shared mapping");
+	EXPECT_EQ(0, ret);
+}
+
+TEST_F_TIMEOUT(pages, clone_append, 130)
+{
+	char number[16];
+	int ret, fd;
+
+	if (kernel_page_size() > TAIL)
+		SKIP(return, "no page of this kernel ends there");
+	fd = open_file(number);
+	ret = run_child(variant->shift, "clone", number, NULL);
+	close(fd);
+	if (ret == KSFT_SKIP)
+		SKIP(return, "files cannot be cloned here");
+	EXPECT_EQ(0, ret);
 }
 
 TEST_F(pages, absence_shared)
