@@ -156,11 +156,13 @@ const char *process_page_demotion_name(const struct mm_struct *mm)
  * arch_process_page_young - see process_page_young()
  * @mm: the mm
  * @addr: the address
+ * @size: what is mapped there, in bytes
  *
  * Context: Under the page table lock.
  * Return: true if another page table notes an access.
  */
-bool __weak arch_process_page_young(struct mm_struct *mm, unsigned long addr)
+bool __weak arch_process_page_young(struct mm_struct *mm, unsigned long addr,
+				    unsigned long size)
 {
 	return false;
 }
@@ -564,7 +566,7 @@ static void process_page_note_mapping(const struct vm_fault *vmf)
 		return;
 	if (!test_bit(bit, &mapping->flags)) {
 		/* By direct I/O, perhaps, which has not seen the bit. */
-		set_bit(AS_PROCESS_PAGE_GROWS, &mapping->flags);
+		process_page_note_growth(mapping);
 		/* As in process_page_allow_tail(). */
 		smp_mb__after_atomic();
 		set_bit(bit, &mapping->flags);
@@ -778,6 +780,14 @@ static int process_page_collapse(const struct vm_fault *vmf,
 						    pgoff + (1UL << order));
 			if (err)
 				return err;
+		}
+		/* It is not done while somebody has this lock exclusively. */
+		if (!shmem && behind && unlocked) {
+			const unsigned long before = jiffies;
+
+			filemap_invalidate_lock_shared(mapping);
+			filemap_invalidate_unlock_shared(mapping);
+			timeout += jiffies - before;
 		}
 		lru_add_drain();
 		err = collapse_file_process_page(mm, file, pgoff, order);

@@ -29,7 +29,8 @@ bool process_page_mappable(const struct vm_fault *vmf,
 bool __process_page_unchanged(const struct vm_fault *vmf);
 bool process_page_set_access_flags(struct vm_fault *vmf, pte_t entry);
 bool process_page_grows(const struct vm_fault *vmf);
-vm_fault_t process_page_split_tail(struct folio *folio);
+vm_fault_t process_page_split_tail(const struct vm_fault *vmf,
+				   struct folio *folio);
 
 #ifdef CONFIG_PROCESS_PAGE_SIZE
 
@@ -37,6 +38,7 @@ unsigned int process_page_shmem_order(const struct vm_area_struct *vma,
 				      struct address_space *mapping,
 				      pgoff_t index);
 bool process_page_allow_tail(struct address_space *mapping);
+void process_page_note_growth(struct address_space *mapping);
 vm_fault_t process_page_wait_grown(struct vm_fault *vmf);
 
 /* Defined in khugepaged.c */
@@ -105,7 +107,7 @@ static __always_inline unsigned int vmf_page_order(const struct vm_fault *vmf)
 #endif /* CONFIG_PROCESS_PAGE_SIZE */
 
 /**
- * process_page_tail_grows - whether a store in kernel pages may meet growth
+ * process_page_tail_grows - whether a store may reach what a file grows by
  * @vmf: the fault under way, a store to a shared mapping
  * @folio: what is to be mapped; the caller has a reference
  *
@@ -115,8 +117,8 @@ static __always_inline unsigned int vmf_page_order(const struct vm_fault *vmf)
 static __always_inline bool process_page_tail_grows(const struct vm_fault *vmf,
 						    const struct folio *folio)
 {
-	return process_page_size_used() && !vmf_page_order(vmf) &&
-	       folio_test_large(folio) && vmf->vma->vm_file &&
+	return process_page_size_used() && vmf->vma->vm_file &&
+	       folio_order(folio) > vmf_page_order(vmf) &&
 	       test_bit(AS_PROCESS_PAGE_GROWS,
 			&vmf->vma->vm_file->f_mapping->flags);
 }

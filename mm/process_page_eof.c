@@ -31,6 +31,7 @@
 #include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/hash.h>
 #include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
@@ -46,6 +47,69 @@
 static loff_t vmf_page_end(const struct vm_fault *vmf)
 {
 	return ((loff_t)vmf->pgoff + vmf_nr_pages(vmf)) << PAGE_SHIFT;
+}
+
+/*
+ * Since when files grow: what ends in front of that is not concerned. Another
+ * file may take the place of one, which then need not be in front of anything.
+ */
+#define PROCESS_PAGE_GREW_BITS	6
+
+static struct process_page_grew {
+	const struct address_space *mapping;
+	loff_t from;
+} process_page_grew_table[1 << PROCESS_PAGE_GREW_BITS];
+
+static DEFINE_SPINLOCK(process_page_grew_lock);
+
+/**
+ * process_page_note_growth - note that a file may be about to grow
+ * @mapping: the file
+ *
+ * The caller has a barrier after it.
+ *
+ * Context: Any but interrupts.
+ */
+void process_page_note_growth(struct address_space *mapping)
+{
+	struct process_page_grew *grew = process_page_grew_table +
+		hash_ptr(mapping, PROCESS_PAGE_GREW_BITS);
+	const struct inode *inode = mapping->host;
+	loff_t from = i_size_read(inode);
+
+	spin_lock(&process_page_grew_lock);
+	/* Others may do it, too, and not be done. */
+	if (grew->mapping == mapping && atomic_read(&inode->i_dio_count) &&
+	    test_bit(AS_PROCESS_PAGE_GROWS, &mapping->flags))
+		from = min(from, grew->from);
+	WRITE_ONCE(grew->mapping, NULL);
+	/* Whoever sees one mapping before and after has its size. */
+	smp_wmb();
+	WRITE_ONCE(grew->from, from);
+	/* The same, on the other side. */
+	smp_wmb();
+	WRITE_ONCE(grew->mapping, mapping);
+	/* Pairs with process_page_end_grows(): what is noted goes with the mark. */
+	smp_mb__before_atomic();
+	set_bit(AS_PROCESS_PAGE_GROWS, &mapping->flags);
+	spin_unlock(&process_page_grew_lock);
+}
+
+/* Whether the end of a file that grows may have been in front of @end. */
+static bool process_page_grew(const struct address_space *mapping, loff_t end)
+{
+	const struct process_page_grew *grew = process_page_grew_table +
+		hash_ptr(mapping, PROCESS_PAGE_GREW_BITS);
+	loff_t from;
+
+	if (READ_ONCE(grew->mapping) != mapping)
+		return true;
+	/* Pairs with process_page_note_growth(). */
+	smp_rmb();
+	from = READ_ONCE(grew->from);
+	/* The same, on the other side. */
+	smp_rmb();
+	return READ_ONCE(grew->mapping) != mapping || end > from;
 }
 
 /**
@@ -67,7 +131,7 @@ bool process_page_allow_tail(struct address_space *mapping)
 	    !(inode->i_sb->s_type->fs_flags & FS_REQUIRES_DEV))
 		return false;
 	if (!test_bit(AS_PROCESS_PAGE_TAIL, &mapping->flags)) {
-		set_bit(AS_PROCESS_PAGE_GROWS, &mapping->flags);
+		process_page_note_growth(mapping);
 		/* Who grows and does not see the second must be waited for. */
 		smp_mb__after_atomic();
 		set_bit(AS_PROCESS_PAGE_TAIL, &mapping->flags);
@@ -98,7 +162,7 @@ int __process_page_grow_begin(const struct inode *inode, loff_t to, bool nowait)
 	if (from == to)
 		return 0;
 
-	set_bit(AS_PROCESS_PAGE_GROWS, &mapping->flags);
+	process_page_note_growth(mapping);
 	/* Against process_page_grows(): it sees the mark, or we its folio. */
 	smp_mb__after_atomic();
 	if (nowait)
@@ -189,7 +253,7 @@ static bool process_page_end_grows(const struct address_space *mapping,
 	/* Direct I/O that made it longer is counted since before it did. */
 	smp_rmb();
 	return atomic_read(&mapping->host->i_dio_count) &&
-	       time_after_eq(jiffies, READ_ONCE(process_page_impatient));
+	       process_page_grew(mapping, end);
 }
 
 /**
@@ -214,7 +278,8 @@ bool process_page_grows(const struct vm_fault *vmf)
 }
 
 /**
- * process_page_split_tail - have a store in kernel pages not reach further
+ * process_page_split_tail - have a store not reach what a file grows by
+ * @vmf: the fault under way, in a kernel page or a smaller process page
  * @folio: the folio of the page cache that is stored to; it is locked
  *
  * Stores make all of a folio dirty. When the end of the file is in it, and
@@ -226,31 +291,45 @@ bool process_page_grows(const struct vm_fault *vmf)
  * Return: 0 if the store may go on; VM_FAULT_NOPAGE, with @folio unlocked and
  * the reference dropped, if the fault is to be had again.
  */
-vm_fault_t process_page_split_tail(struct folio *folio)
+vm_fault_t process_page_split_tail(const struct vm_fault *vmf,
+				   struct folio *folio)
 {
 	struct address_space *mapping = folio->mapping;
+	unsigned int order, tries;
 	struct inode *inode;
 	bool none;
-	int err;
 
-	if (!mapping || shmem_mapping(mapping) ||
-	    !process_page_end_grows(mapping, folio_next_pos(folio)))
+	if (!mapping || shmem_mapping(mapping))
 		return 0;
+	order = max(mapping_min_folio_order(mapping), vmf_page_order(vmf));
 	inode = mapping->host;
-	if (inode_trylock(inode)) {
-		none = inode_dio_finished(inode);
-		if (none)
-			clear_bit(AS_PROCESS_PAGE_GROWS, &mapping->flags);
-		inode_unlock(inode);
-		if (none)
+	for (tries = 0; folio->mapping == mapping; tries++) {
+		/*
+		 * What is dirty was so before, or is not where direct I/O writes:
+		 * that begins with writing and dropping what is cached there.
+		 */
+		if (tries == 10 || folio_order(folio) <= order ||
+		    folio_test_dirty(folio) ||
+		    !process_page_end_grows(mapping, folio_next_pos(folio)))
 			return 0;
+		if (inode_trylock(inode)) {
+			none = inode_dio_finished(inode);
+			if (none)
+				clear_bit(AS_PROCESS_PAGE_GROWS,
+					  &mapping->flags);
+			inode_unlock(inode);
+			if (none)
+				return 0;
+		}
+		if (!split_folio_to_order(folio, order))
+			break;
+		/* Whoever has a reference may be done in a moment; or is us. */
+		folio_unlock(folio);
+		fsleep(2000);
+		folio_lock(folio);
 	}
-	err = split_folio(folio);
 	folio_unlock(folio);
 	folio_put(folio);
-	/* Whoever has it may be done in a moment. */
-	if (err)
-		fsleep(100);
 	return VM_FAULT_NOPAGE;
 }
 
@@ -286,20 +365,23 @@ static bool process_page_no_growth(struct inode *inode, bool *shared,
 	return none;
 }
 
-/* The file has been growing for too long: what becomes of the store. */
-static vm_fault_t process_page_give_up(struct inode *inode, bool front,
-				       unsigned long waited)
+/*
+ * The file has been growing for too long: what becomes of the store. In kernel
+ * pages, it does not overwrite what is appended around the page cache. But there
+ * are none behind the end; and if the inode is only read, there is no need.
+ */
+static vm_fault_t process_page_give_up(struct inode *inode, bool shared,
+				       bool behind, unsigned long waited)
 {
-	/* It may be reads and writes elsewhere, and our own. */
-	if (atomic_read(&inode->i_dio_count))
-		WRITE_ONCE(process_page_impatient, jiffies + HZ);
-	if (front)
-		return 0;
+	const bool direct = atomic_read(&inode->i_dio_count);
+
 	pr_notice_ratelimited("process page size: %s[%d] stores to a file that has been growing for %u ms\n",
 			      current->comm, task_tgid_nr(current),
 			      jiffies_to_msecs(waited));
-	/* What is appended around the page cache must not be overwritten. */
-	if (atomic_read(&inode->i_dio_count))
+	/* It may be reads and writes elsewhere, and our own. */
+	if (direct)
+		WRITE_ONCE(process_page_impatient, jiffies + HZ);
+	if (direct || (!behind && !shared))
 		return VM_FAULT_FALLBACK;
 	clear_bit(AS_PROCESS_PAGE_GROWS, &inode->i_mapping->flags);
 	return 0;
@@ -325,7 +407,7 @@ vm_fault_t process_page_wait_grown(struct vm_fault *vmf)
 	unsigned long start, limit;
 	vm_fault_t ret = 0;
 	struct inode *inode;
-	bool shared, front;
+	bool shared, behind;
 
 	if (!process_page_grows(vmf))
 		return 0;
@@ -346,16 +428,14 @@ vm_fault_t process_page_wait_grown(struct vm_fault *vmf)
 						  HZ / 10) ||
 		    fatal_signal_pending(current))
 			break;
-		front = end <= i_size_read(inode);
+		behind = pos >= i_size_read(inode);
 		/* Readers have a shared lock, too. */
-		limit = front ? HZ / 50 : !fpin ? HZ / 10 :
-			shared ? HZ : 10 * HZ;
+		limit = !fpin ? HZ / 10 : shared ? HZ : 10 * HZ;
 		/* There is nothing else for a store behind the end. */
-		if (fpin && atomic_read(&inode->i_dio_count) &&
-		    pos >= i_size_read(inode))
+		if (fpin && behind && atomic_read(&inode->i_dio_count))
 			limit = PROCESS_PAGE_DISK_WAIT;
 		if (time_after(jiffies, start + limit)) {
-			ret = process_page_give_up(inode, front,
+			ret = process_page_give_up(inode, shared, behind,
 						   jiffies - start);
 			break;
 		}

@@ -28,6 +28,9 @@ enum process_page_demotion {
 	NR_PROCESS_PAGE_DEMOTIONS
 };
 
+/* Not called with the option off. */
+int process_page_write_begin(const struct kiocb *iocb, size_t count);
+
 #ifdef CONFIG_PROCESS_PAGE_SIZE
 
 void process_page_demote(struct mm_struct *mm, unsigned long addr,
@@ -37,14 +40,15 @@ const char *process_page_demotion_name(const struct mm_struct *mm);
 
 int __process_page_grow_begin(const struct inode *inode, loff_t to,
 			      bool nowait);
-int process_page_write_begin(const struct kiocb *iocb, size_t count);
 void __process_page_grow_end(struct inode *inode, loff_t from);
-bool arch_process_page_young(struct mm_struct *mm, unsigned long addr);
+bool arch_process_page_young(struct mm_struct *mm, unsigned long addr,
+			     unsigned long size);
 
 /**
  * process_page_young - whether an access is noted elsewhere than in the PTE
  * @mm: the mm
  * @addr: the address
+ * @size: what the PTE, or PMD, maps there, in bytes
  *
  * An architecture may have another page table for process pages, and the
  * hardware note accesses there.
@@ -53,9 +57,10 @@ bool arch_process_page_young(struct mm_struct *mm, unsigned long addr);
  * Return: true if there was an access since young was cleared.
  */
 static __always_inline bool process_page_young(struct mm_struct *mm,
-					       unsigned long addr)
+					       unsigned long addr,
+					       unsigned long size)
 {
-	return mm_page_order(mm) && arch_process_page_young(mm, addr);
+	return mm_page_order(mm) && arch_process_page_young(mm, addr, size);
 }
 
 /**
@@ -74,7 +79,8 @@ static __always_inline bool process_page_tail(const struct inode *inode)
 #else
 
 static __always_inline bool process_page_young(struct mm_struct *mm,
-					       unsigned long addr)
+					       unsigned long addr,
+					       unsigned long size)
 {
 	return false;
 }

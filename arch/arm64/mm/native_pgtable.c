@@ -77,21 +77,37 @@ u64 *native_walk(const struct native_pgt *np, unsigned long addr)
  * arch_process_page_young - whether the hardware has noted an access
  * @mm: the mm
  * @addr: the address
+ * @size: what the Linux entry maps there, in bytes
  *
  * Context: Under the page table lock.
  * Return: true if an entry of the native table is young that began old.
  */
-bool arch_process_page_young(struct mm_struct *mm, unsigned long addr)
+bool arch_process_page_young(struct mm_struct *mm, unsigned long addr,
+			     unsigned long size)
 {
 	const struct native_pgt *np = mm_native(mm);
-	u64 entry, *entryp;
+	const unsigned long end = addr + size;
 
 	/* Without, an entry is young as the Linux one is. */
 	if (!np || !np->hw_af)
 		return false;
-	entryp = native_walk(np, addr);
-	entry = entryp ? READ_ONCE(*entryp) : 0;
-	return native_valid(entry) && (entry & PTE_AF);
+	for (addr = ALIGN_DOWN(addr, BIT(np->shift)); addr < end;
+	     addr += BIT(np->shift)) {
+		const u64 *entry = native_walk(np, addr);
+		unsigned int nr = 1;
+
+		if (!entry || !native_valid(READ_ONCE(*entry)))
+			continue;
+		/* In any entry of those that are contiguous. */
+		if (READ_ONCE(*entry) & PTE_CONT) {
+			entry -= native_run_index(np, addr);
+			nr = native_run(np);
+		}
+		while (nr--)
+			if (READ_ONCE(*entry++) & PTE_AF)
+				return true;
+	}
+	return false;
 }
 
 static struct ptdesc *native_table_alloc(const struct native_pgt *np)

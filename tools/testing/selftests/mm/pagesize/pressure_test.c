@@ -426,6 +426,32 @@ static void child_half(int argc, char **argv)
 	CHECK(page_size() == kernel_page_size() || demoted());
 }
 
+/* What is moved to somewhere else is whole there, and stays so in swap. */
+static void child_compacted(int argc, char **argv)
+{
+	unsigned long P = page_size(), len = 16 * SZ_1M, i;
+	unsigned long moved = vm_events("pgmigrate_success");
+	char *p;
+
+	CHECK(stay_here());
+	alarm(60);
+	p = map_anon(len, MAP_PRIVATE);
+	fill(p, len, 1);
+	for (i = 0; i < len; i += 2 * P)
+		CHECK(!madvise(p + i, P, MADV_DONTNEED));
+	CHECK(put("/proc/sys/vm/compact_memory", "1"));
+	printf("# %lu kernel pages moved\n",
+	       vm_events("pgmigrate_success") - moved);
+	for (i = P; i < len; i += 2 * P)
+		CHECK(filled(p + i, P, 1 + i));
+	for (i = 0; i < 20 && smaps_kb(p, "Swap") < (long)len / 2048; i++)
+		madvise(p, len, MADV_PAGEOUT);
+	CHECK(smaps_kb(p, "Swap") == (long)len / 2048);
+	for (i = P; i < len; i += 2 * P)
+		CHECK(filled(p + i, P, 1 + i));
+	CHECK(!demoted());
+}
+
 /* Copies in pieces leave pages that no process has whole: they can go, too. */
 static void child_partial(int argc, char **argv)
 {
@@ -537,6 +563,12 @@ TEST_F_TIMEOUT(pages, half_swapped, 120)
 		       "half");
 }
 
+TEST_F_TIMEOUT(pages, compacted, 120)
+{
+	test_in_pieces(_metadata, variant->shift, self->size, self->text,
+		       "compacted");
+}
+
 TEST_F_TIMEOUT(pages, partial_swapped, 120)
 {
 	test_in_pieces(_metadata, variant->shift, self->size, self->text,
@@ -602,6 +634,7 @@ static const struct child children[] = {
 	{ "cut", child_cut },
 	{ "half", child_half },
 	{ "partial", child_partial },
+	{ "compacted", child_compacted },
 	{ "overcommit", child_overcommit },
 	{ }
 };
