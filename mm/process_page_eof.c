@@ -20,8 +20,8 @@
  * under way, takes the mark away.
  * The wait is bounded, as what the writer waits for, the source of his data for
  * instance, may depend on the process with the fault. For that case, the process
- * page is taken away once more when the file has grown; and if it is direct I/O
- * that takes so long, the store is done in kernel pages. These may be in a folio
+ * page is taken away once more when the file has grown; or the store is done in
+ * kernel pages, as always while there is direct I/O. These may be in a folio
  * that the end is in, like those of processes that have no others: it is split
  * before a store makes it dirty (process_page_split_tail()).
  *
