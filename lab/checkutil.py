@@ -1,5 +1,7 @@
+# SPDX-License-Identifier: GPL-2.0
 """What lab/check and lab/check-full share: running the tests and judging them."""
 
+import argparse
 import difflib
 import os
 import re
@@ -10,9 +12,10 @@ import sys
 import threading
 import time
 
+from gitutil import BUILD, Lock
+
 LAB = os.path.dirname(os.path.realpath(__file__))
 REPO = os.path.dirname(LAB)
-BUILD = os.environ.get("PROCESS_PAGE_SIZE_BUILD") or os.path.join(REPO, "build")
 GOLDEN = os.path.join(LAB, "golden")
 DIFFERENCES = os.path.join(GOLDEN, "differences.txt")
 
@@ -24,6 +27,14 @@ SHOWN = 20
 
 class Failure(Exception):
     """What makes going on pointless: one line for the user."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Options; what is wrong with them is one line."""
+
+    def error(self, message):
+        print(f"{os.path.basename(self.prog)}: {message}; see --help", file=sys.stderr)
+        sys.exit(2)
 
 
 class Counts:
@@ -326,6 +337,11 @@ exit 0
 """
 
 
+def for_all(folder):
+    """Other users of the guest read it too, whatever the user's umask was when its files were made."""
+    subprocess.run(["chmod", "-R", "a+rX", "--", folder], check=True)
+
+
 def guest(name, options, tests=("default",), rows=(), limit=1800, each=300):
     """Run the tests in a guest. Returns the folder of results, the status and what lab/vm said."""
     folder = os.path.join(BUILD, "check", name)
@@ -335,8 +351,7 @@ def guest(name, options, tests=("default",), rows=(), limit=1800, each=300):
     with open(os.path.join(folder, "job"), "w") as f:
         f.write(JOB.replace("export TIMEOUT", f"export TIMEOUT={each}"))
     os.chmod(os.path.join(folder, "job"), 0o755)
-    # The guest's tests run as other users too.
-    os.chmod(folder, 0o755)
+    for_all(folder)
     said = os.path.join(folder, "vm.log")
     with open(said, "w") as f:
         status, _ = run([os.path.join(LAB, "vm"), "run", *options, "--share", folder, "--timeout", str(limit),
@@ -480,7 +495,8 @@ def host_tests(counts):
         if not name.endswith("-test") or not os.access(path, os.X_OK):
             continue
         started = time.monotonic()
-        log = os.path.join(BUILD, "check", f"{name}.log")
+        # lab/check and lab/check-full may both be at it.
+        log = os.path.join(BUILD, "check", f"{name}.{counts.name}.log")
         with open(log, "w") as f:
             status, _ = run([path], output=f)
         with open(log, errors="replace") as f:
@@ -496,15 +512,24 @@ def host_tests(counts):
         counts.add(f"lab/tests/{name}", passed, failed, skipped, lines[-40:] if failed else (), note)
 
 
-def main(function):
-    """Run a check; an interrupted one stops what it started."""
+def alone(name):
+    """Keeps out another run of the program, which would remove what ours works with."""
+    return Lock(os.path.join(BUILD, f".{name}.lock"))
+
+
+def main(function, parse):
+    """Run a check with its options, one at a time; an interrupted one stops what it started."""
+    os.umask(0o022)
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     # The terminal is gone: so shall be what was started in sessions of its own.
     signal.signal(signal.SIGHUP, stop)
     name = os.path.basename(sys.argv[0])
+    # Before the lock: --help does not wait.
+    args = parse()
     try:
-        return function()
+        with alone(name):
+            return function(args)
     except (Failure, OSError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 1

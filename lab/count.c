@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0
 /*
  * A plugin of QEMU that counts the instructions of one virtual processor, apart
  * for kernel and user space: by bit 63 of the address. Made by lab/count.

@@ -1,8 +1,10 @@
+# SPDX-License-Identifier: GPL-2.0
 # What lab/base and lab/series share: where things are, and git without the
 # user's configuration.
 
 import fcntl
 import os
+import re
 import subprocess
 import sys
 
@@ -14,7 +16,7 @@ NAME = os.path.basename(sys.argv[0])
 
 def _place(variable, default):
     value = os.environ.get(variable)
-    return os.path.abspath(value) if value else default
+    return os.path.abspath(value or default)
 
 
 CACHE = _place('PROCESS_PAGE_SIZE_CACHE', os.path.join(
@@ -31,6 +33,14 @@ class Failure(Exception):
     """An error for the user: one line, what is wrong; what to do."""
 
 
+def need_plain_path():
+    """Refuse at once what kbuild would refuse after the download."""
+    if re.search(r'[\s:]', BUILD):
+        raise Failure('%s: kernels cannot be built in a path with spaces or '
+                      'colons; move the clone or set PROCESS_PAGE_SIZE_BUILD'
+                      % BUILD)
+
+
 def say(text):
     print('%s: %s' % (NAME, text), file=sys.stderr, flush=True)
 
@@ -45,6 +55,9 @@ def main(function):
         say('interrupted; run it again to go on')
         sys.exit(130)
     except BrokenPipeError:
+        sys.exit(1)
+    except OSError as error:
+        say('%s; mend that (disk full? permissions?) and run it again' % error)
         sys.exit(1)
 
 

@@ -195,20 +195,22 @@ static bool process_page_whole(struct vm_area_struct *vma, unsigned long addr,
 			       pte_t *ptep, pte_t first, unsigned int order)
 {
 	const unsigned int nr = 1U << order;
-	pte_t expected = pte_without_use(first);
+	const pte_t expected = pte_without_use(first);
 	struct folio *folio;
 	struct page *page;
 	unsigned int i;
 
 	if (!IS_ALIGNED(pte_pfn(first), nr))
 		return false;
-	for (i = 1; i < nr; i++) {
+	/* What is contiguous is alike, and costs to be read one by one. */
+	for (i = pte_batch_hint(ptep, first); i < nr;) {
 		const pte_t pte = ptep_get(ptep + i);
 
-		expected = pte_advance_pfn(expected, 1);
 		if (!pte_present(pte) ||
-		    !pte_same(pte_without_use(pte), expected))
+		    !pte_same(pte_without_use(pte),
+			      pte_advance_pfn(expected, i)))
 			return false;
+		i += pte_batch_hint(ptep + i, pte);
 	}
 
 	page = vm_normal_page(vma, addr, first);
@@ -216,8 +218,12 @@ static bool process_page_whole(struct vm_area_struct *vma, unsigned long addr,
 		return true;
 	folio = page_folio(page);
 	if (folio_test_anon(folio)) {
-		const bool exclusive = PageAnonExclusive(page);
+		bool exclusive;
 
+		/* What follows may be somebody else's. */
+		if (folio_order(folio) < order)
+			return false;
+		exclusive = PageAnonExclusive(page);
 		for (i = 1; i < nr; i++)
 			if (PageAnonExclusive(page + i) != exclusive)
 				return false;
@@ -551,6 +557,19 @@ static void process_page_zap(struct vm_fault *vmf)
 	count_vm_event(PROCESS_PAGE_REPAIR);
 }
 
+/*
+ * The memory of a segment of SysV goes on to the end of its last page, whatever
+ * its size: no split may drop that. Its file is the kernel's own.
+ */
+static void process_page_keep_tail(struct inode *inode, unsigned int nr)
+{
+	const pgoff_t end = round_up(DIV_ROUND_UP(i_size_read(inode),
+						  PAGE_SIZE), nr);
+
+	if (IS_PRIVATE(inode) && READ_ONCE(SHMEM_I(inode)->fallocend) < end)
+		WRITE_ONCE(SHMEM_I(inode)->fallocend, end);
+}
+
 /* Tell the page cache which folios would suit, before it makes some. */
 static void process_page_note_mapping(const struct vm_fault *vmf)
 {
@@ -572,8 +591,10 @@ static void process_page_note_mapping(const struct vm_fault *vmf)
 		set_bit(bit, &mapping->flags);
 	}
 	/* Of shmem, what is mapped to be read can be written, too. */
-	if (shmem_mapping(mapping) && (vma->vm_flags & VM_SHARED))
+	if (shmem_mapping(mapping) && (vma->vm_flags & VM_SHARED)) {
 		process_page_allow_tail(mapping);
+		process_page_keep_tail(mapping->host, vmf_nr_pages(vmf));
+	}
 }
 
 /**
@@ -945,9 +966,14 @@ static vm_fault_t __process_page_fault(struct vm_fault *vmf)
 	}
 
 	ret = process_page_handle_pte_fault(vmf);
-	/* It may be the first kernel page that is not to be had, and not ours. */
+	/*
+	 * It may be the first kernel page that is not to be had, and not ours;
+	 * or a driver has mapped that one, and not ours.
+	 */
 	if (state == PROCESS_PAGE_ABSENT &&
-	    (ret & (VM_FAULT_SIGBUS | VM_FAULT_HWPOISON)) &&
+	    ((ret & (VM_FAULT_SIGBUS | VM_FAULT_HWPOISON)) ||
+	     (ret == VM_FAULT_NOPAGE &&
+	      (vmf->vma->vm_flags & (VM_PFNMAP | VM_MIXEDMAP)))) &&
 	    !(ret & (VM_FAULT_RETRY | VM_FAULT_COMPLETED)) &&
 	    vmf->real_address - vmf->address >= PAGE_SIZE)
 		return process_page_pieces(vmf);
@@ -1277,6 +1303,7 @@ static vm_fault_t process_page_read_file(struct vm_fault *vmf,
 {
 	const struct inode *inode = vmf->vma->vm_file->f_mapping->host;
 	const unsigned int nr = vmf_nr_pages(vmf);
+	struct mm_struct *mm = vmf->vma->vm_mm;
 	vm_fault_t major = 0;
 	unsigned int i = 0;
 
@@ -1305,7 +1332,7 @@ static vm_fault_t process_page_read_file(struct vm_fault *vmf,
 
 		ret = process_page_do_fault(&piece);
 		if (piece.prealloc_pte)
-			pte_free(vmf->vma->vm_mm, piece.prealloc_pte);
+			pte_free(mm, piece.prealloc_pte);
 		if (ret & (VM_FAULT_RETRY | VM_FAULT_NOPAGE))
 			return ret;
 		/* Another kernel page may still be had. */

@@ -136,6 +136,20 @@ static __always_inline unsigned int vmf_nr_pages(const struct vm_fault *vmf)
 }
 
 /**
+ * vmf_kernel_page - the kernel page that was accessed
+ * @vmf: the fault
+ *
+ * vmf->address is that of the process page.
+ *
+ * Return: its address.
+ */
+static __always_inline unsigned long vmf_kernel_page(const struct vm_fault *vmf)
+{
+	return vmf_page_order(vmf) ? vmf->real_address & PAGE_MASK :
+				     vmf->address;
+}
+
+/**
  * mm_zero_pfn - what absent memory is read from
  * @mm: the mm
  * @addr: the address

@@ -58,6 +58,8 @@ static loff_t vmf_page_end(const struct vm_fault *vmf)
 static struct process_page_grew {
 	const struct address_space *mapping;
 	loff_t from;
+	unsigned int count;	/* how often it was noted */
+	unsigned long in_vain;	/* when somebody gave up, in jiffies; or 0 */
 } process_page_grew_table[1 << PROCESS_PAGE_GREW_BITS];
 
 static DEFINE_SPINLOCK(process_page_grew_lock);
@@ -78,10 +80,11 @@ void process_page_note_growth(struct address_space *mapping)
 	loff_t from = i_size_read(inode);
 
 	spin_lock(&process_page_grew_lock);
-	/* Others may do it, too, and not be done. */
-	if (grew->mapping == mapping && atomic_read(&inode->i_dio_count) &&
+	/* Others may do it, too, and not be done. It may be forgotten since when. */
+	if (atomic_read(&inode->i_dio_count) &&
 	    test_bit(AS_PROCESS_PAGE_GROWS, &mapping->flags))
-		from = min(from, grew->from);
+		from = grew->mapping == mapping ? min(from, grew->from) : 0;
+	WRITE_ONCE(grew->count, grew->count + 1);
 	WRITE_ONCE(grew->mapping, NULL);
 	/* Whoever sees one mapping before and after has its size. */
 	smp_wmb();
@@ -93,6 +96,45 @@ void process_page_note_growth(struct address_space *mapping)
 	smp_mb__before_atomic();
 	set_bit(AS_PROCESS_PAGE_GROWS, &mapping->flags);
 	spin_unlock(&process_page_grew_lock);
+}
+
+/* To be compared with later, by process_page_forget_growth(). */
+static unsigned int process_page_growth_count(const struct address_space *mapping)
+{
+	return READ_ONCE(process_page_grew_table[hash_ptr(mapping,
+							  PROCESS_PAGE_GREW_BITS)].count);
+}
+
+/* Take the mark away unless it was made once more since there were @count. */
+static bool process_page_forget_growth(struct address_space *mapping,
+				       unsigned int count)
+{
+	bool forgotten;
+
+	spin_lock(&process_page_grew_lock);
+	forgotten = process_page_growth_count(mapping) == count &&
+		    !atomic_read(&mapping->host->i_dio_count);
+	if (forgotten)
+		clear_bit(AS_PROCESS_PAGE_GROWS, &mapping->flags);
+	spin_unlock(&process_page_grew_lock);
+	return forgotten;
+}
+
+/* Note that somebody could not store behind the end; or whether that was. */
+static void process_page_note_vain(const struct address_space *mapping)
+{
+	WRITE_ONCE(process_page_grew_table[hash_ptr(mapping,
+						    PROCESS_PAGE_GREW_BITS)].in_vain,
+		   jiffies ?: 1);
+}
+
+static bool process_page_was_vain(const struct address_space *mapping)
+{
+	const unsigned long when =
+		READ_ONCE(process_page_grew_table[hash_ptr(mapping,
+							   PROCESS_PAGE_GREW_BITS)].in_vain);
+
+	return when && time_before(jiffies, when + HZ);
 }
 
 /* Whether the end of a file that grows may have been in front of @end. */
@@ -159,7 +201,8 @@ int __process_page_grow_begin(const struct inode *inode, loff_t to, bool nowait)
 	if (from >= to)
 		return 0;
 	to = round_up(from, (loff_t)PAGE_SIZE << order);
-	if (from == to)
+	/* Nobody can map the last process page, of which the end wraps. */
+	if (to <= from)
 		return 0;
 
 	process_page_note_growth(mapping);
@@ -212,6 +255,27 @@ void __process_page_grow_end(struct inode *inode, loff_t from)
 	if (from < i_size_read(inode))
 		unmap_mapping_pages(inode->i_mapping, from >> PAGE_SHIFT, 1,
 				    false);
+}
+
+/**
+ * process_page_dio_begin - to be called before direct I/O drops what is cached
+ * @mapping: the file
+ * @to: where the write ends, in bytes
+ *
+ * process_page_write_begin() was called, but that may be long ago: somebody may
+ * have given up waiting, and what is under way is not counted before it drops
+ * what is cached.
+ *
+ * Context: Any but interrupts.
+ */
+void process_page_dio_begin(struct address_space *mapping, loff_t to)
+{
+	if (!process_page_tail(mapping->host) ||
+	    to <= i_size_read(mapping->host))
+		return;
+	process_page_note_growth(mapping);
+	/* As in __process_page_grow_begin(). */
+	smp_mb__after_atomic();
 }
 
 /**
@@ -308,10 +372,17 @@ vm_fault_t process_page_split_tail(const struct vm_fault *vmf,
 		 * What is dirty was so before, or is not where direct I/O writes:
 		 * that begins with writing and dropping what is cached there.
 		 */
-		if (tries == 10 || folio_order(folio) <= order ||
-		    folio_test_dirty(folio) ||
+		if (folio_order(folio) <= order || folio_test_dirty(folio) ||
 		    !process_page_end_grows(mapping, folio_next_pos(folio)))
 			return 0;
+		if (tries == 10) {
+			/* It is clean: whoever reads it may keep it, elsewhere. */
+			if (folio_maybe_dma_pinned(folio) ||
+			    folio_unmap_invalidate(mapping, folio,
+						   GFP_KERNEL) != 1)
+				return 0;
+			break;
+		}
 		if (inode_trylock(inode)) {
 			none = inode_dio_finished(inode);
 			if (none)
@@ -371,7 +442,8 @@ static bool process_page_no_growth(struct inode *inode, bool *shared,
  * are none behind the end; and if the inode is only read, there is no need.
  */
 static vm_fault_t process_page_give_up(struct inode *inode, bool shared,
-				       bool behind, unsigned long waited)
+				       bool behind, unsigned long waited,
+				       unsigned int count)
 {
 	const bool direct = atomic_read(&inode->i_dio_count);
 
@@ -383,8 +455,9 @@ static vm_fault_t process_page_give_up(struct inode *inode, bool shared,
 		WRITE_ONCE(process_page_impatient, jiffies + HZ);
 	if (direct || (!behind && !shared))
 		return VM_FAULT_FALLBACK;
-	clear_bit(AS_PROCESS_PAGE_GROWS, &inode->i_mapping->flags);
-	return 0;
+	/* In kernel pages, there is no need to wait once more. */
+	return process_page_forget_growth(inode->i_mapping, count) || behind ?
+	       0 : VM_FAULT_FALLBACK;
 }
 
 /**
@@ -408,6 +481,7 @@ vm_fault_t process_page_wait_grown(struct vm_fault *vmf)
 	vm_fault_t ret = 0;
 	struct inode *inode;
 	bool shared, behind;
+	unsigned int count;
 
 	if (!process_page_grows(vmf))
 		return 0;
@@ -422,6 +496,8 @@ vm_fault_t process_page_wait_grown(struct vm_fault *vmf)
 		return VM_FAULT_FALLBACK;
 	fpin = maybe_unlock_mmap_for_io(vmf, NULL);
 	start = jiffies;
+	/* Whoever marks it from now on has not been waited for. */
+	count = process_page_growth_count(mapping);
 	while (process_page_end_grows(mapping, end)) {
 		if (process_page_no_growth(inode, &shared,
 					   fpin ? PROCESS_PAGE_DISK_WAIT :
@@ -435,8 +511,17 @@ vm_fault_t process_page_wait_grown(struct vm_fault *vmf)
 		if (fpin && behind && atomic_read(&inode->i_dio_count))
 			limit = PROCESS_PAGE_DISK_WAIT;
 		if (time_after(jiffies, start + limit)) {
+			if (behind && atomic_read(&inode->i_dio_count)) {
+				/* The next try has the lock, and is SIGBUS. */
+				if (fpin)
+					process_page_note_vain(mapping);
+				/* Or is in between, and can wait for longer. */
+				else if ((vmf->flags & FAULT_FLAG_USER) &&
+					 !process_page_was_vain(mapping))
+					break;
+			}
 			ret = process_page_give_up(inode, shared, behind,
-						   jiffies - start);
+						   jiffies - start, count);
 			break;
 		}
 		fsleep(100);

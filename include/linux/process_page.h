@@ -30,6 +30,7 @@ enum process_page_demotion {
 
 /* Not called with the option off. */
 int process_page_write_begin(const struct kiocb *iocb, size_t count);
+void process_page_dio_begin(struct address_space *mapping, loff_t to);
 
 #ifdef CONFIG_PROCESS_PAGE_SIZE
 

@@ -62,6 +62,7 @@ struct native_pgt {
 	enum native_state state;	/* changes under both locks */
 	spinlock_t lock;		/* tables come and go under it */
 	struct mutex transition;	/* from one table to the other */
+	atomic_t held;			/* who reads by the Linux table */
 	wait_queue_head_t wait;
 	struct native_tables *tables;
 	struct mm_struct *mm;

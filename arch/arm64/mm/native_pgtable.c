@@ -632,6 +632,53 @@ void __native_clear_young_pmd(struct native_pgt *np, unsigned long addr,
 		;
 }
 
+/**
+ * __native_zap_ptes - forget entries, but not that they were used
+ * @np: the native table
+ * @addr: address of the first of them
+ * @ptep: the first of them
+ * @nr: their number
+ *
+ * Context: Under the page table lock; the caller goes on to clear the Linux
+ * entries.
+ */
+void __native_zap_ptes(struct native_pgt *np, unsigned long addr, pte_t *ptep,
+		       unsigned int nr)
+{
+	if (np->hw_af)
+		__native_clear_young_ptes(np, addr, ptep, nr);
+	__native_zap(np, addr, addr + nr * PAGE_SIZE);
+}
+
+/**
+ * __native_zap_pmd - the same for what a PMD maps
+ * @np: the native table
+ * @addr: an address in it
+ * @pmdp: the PMD
+ *
+ * Context: Under the page table lock.
+ */
+void __native_zap_pmd(struct native_pgt *np, unsigned long addr, pmd_t *pmdp)
+{
+	const pmd_t pmd = pmdp_get(pmdp);
+
+	addr &= PMD_MASK;
+	if (np->hw_af && pmd_present(pmd) && pmd_table(pmd)) {
+		/* Each process page has its own. */
+		const unsigned long size = BIT(np->shift);
+		pte_t *ptep = pte_offset_kernel(pmdp, addr);
+		unsigned long a;
+
+		for (a = addr; a < addr + PMD_SIZE;
+		     a += size, ptep += native_pages(np))
+			__native_clear_young_ptes(np, a, ptep,
+						  native_pages(np));
+	} else if (np->hw_af) {
+		__native_clear_young_pmd(np, addr, pmdp);
+	}
+	__native_zap(np, addr, addr + PMD_SIZE);
+}
+
 /*
  * Note for all kernel pages of a native page what the hardware would note for
  * one of them. It could do so itself any time, as the access is permitted, and
@@ -707,8 +754,9 @@ static void native_enter_run(struct native_pgt *np, unsigned long start,
 		const u64 desc = native_encode_run(np, pte, phys, i);
 		const u64 old = READ_ONCE(entries[i]);
 
+		/* Contiguous entries are alike but for AF, at any moment. */
 		if ((old && !(old & PTE_CONT)) ||
-		    (native_valid(old) && ((old ^ desc) & ~NATIVE_RIGHTS)))
+		    (native_valid(old) && ((old ^ desc) & ~PTE_AF)))
 			settle = true;
 	}
 	if (settle) {

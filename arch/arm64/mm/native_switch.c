@@ -22,9 +22,10 @@ static DEFINE_PER_CPU(struct native_pgt *, native_loaded);
  * @tg0: as in TCR_EL1
  *
  * Context: On the way to another table: the reserved one is in TTBR0_EL1, but
- * perhaps not yet in force.
+ * perhaps not yet in force. Until it is, nothing may access memory on CPUs with
+ * CAVIUM_TX2_ERRATUM_219, as tracing would.
  */
-void __native_set_tg0(unsigned long tg0)
+void notrace __native_set_tg0(unsigned long tg0)
 {
 	const unsigned long tcr = read_sysreg(tcr_el1);
 
@@ -216,15 +217,26 @@ void native_demote(struct native_pgt *np, unsigned long addr,
  * @addr: address of what the native table has not, and will not have
  *
  * For what reads by an address that only the Linux table has, with page faults
- * disabled.
+ * disabled. Until native_leave_done(), it stays so.
  *
  * Context: As native_demote().
  */
 void native_leave(struct native_pgt *np, unsigned long addr)
 {
-	/* If it does already, nobody shall undo that meanwhile. */
-	WRITE_ONCE(np->retry, jiffies + NATIVE_RETRY_MIN);
+	/* A promotion under the mutex after this sees it; one before is undone. */
+	atomic_inc(&np->held);
 	native_demote(np, addr, NATIVE_MIXED);
+}
+
+/**
+ * native_leave_done - what native_leave() was called for is done
+ * @np: the native table
+ *
+ * Context: Any.
+ */
+void native_leave_done(struct native_pgt *np)
+{
+	atomic_dec(&np->held);
 }
 
 /**
@@ -245,7 +257,7 @@ void native_promote(struct native_pgt *np)
 	/* Whoever changes it now, the next fault will do. */
 	if (!mutex_trylock(&np->transition))
 		goto free;
-	if (np->state != NATIVE_OFF)
+	if (np->state != NATIVE_OFF || atomic_read(&np->held))
 		goto unlock;
 
 	native_park_mm(np);

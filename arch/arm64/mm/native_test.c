@@ -984,7 +984,7 @@ static void test_run(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, COUNT(PTE_VALID | D_CONT, PTE_VALID | D_CONT), nr);
 	KUNIT_EXPECT_EQ(test, native_desc_to_phys(np, run_entries[nr - 1]),
 			SZ_1G + SZ_2M - page);
-	/* More rights in place, and less for all. */
+	/* More rights, and less, for all. */
 	ENTER(rw);
 	KUNIT_EXPECT_EQ(test, COUNT(D_CONT | D_RO, D_CONT), nr);
 	__native_wrprotect(np, run, run + SZ_2M);

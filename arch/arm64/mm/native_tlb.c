@@ -60,6 +60,12 @@ bool native_flush_tlb_range(struct mm_struct *mm, unsigned long start,
 		return true;
 	}
 
+	/* A hugetlb page of 1G, for instance. */
+	if ((end - start) >> np->shift >= MAX_DVM_OPS) {
+		local_flush_tlb_all();
+		return true;
+	}
+
 	asid = ASID(mm);
 	for (addr = start; addr != end; addr += size) {
 		native_debug_tlbi(np, &(struct native_tlbi) {

@@ -51,11 +51,15 @@ void __native_clear_young_ptes(struct native_pgt *np, unsigned long addr,
 			       pte_t *ptep, unsigned int nr);
 void __native_clear_young_pmd(struct native_pgt *np, unsigned long addr,
 			      pmd_t *pmdp);
+void __native_zap_ptes(struct native_pgt *np, unsigned long addr, pte_t *ptep,
+		       unsigned int nr);
+void __native_zap_pmd(struct native_pgt *np, unsigned long addr, pmd_t *pmdp);
 void __native_set_ptes(struct native_pgt *np, unsigned long addr, pte_t *ptep,
 		       unsigned int nr);
 void __native_fault(struct vm_area_struct *vma, unsigned long addr,
 		    unsigned int flags);
 void native_leave(struct native_pgt *np, unsigned long addr);
+void native_leave_done(struct native_pgt *np);
 void native_show_pte(const struct mm_struct *mm, unsigned long addr);
 void __native_free_range(struct native_pgt *np, unsigned long addr,
 			 unsigned long end, unsigned long floor,
@@ -137,11 +141,16 @@ static inline void __native_clear_young_ptes(struct native_pgt *np,
 static inline void __native_clear_young_pmd(struct native_pgt *np,
 					    unsigned long addr,
 					    pmd_t *pmdp) { }
+static inline void __native_zap_ptes(struct native_pgt *np, unsigned long addr,
+				     pte_t *ptep, unsigned int nr) { }
+static inline void __native_zap_pmd(struct native_pgt *np, unsigned long addr,
+				    pmd_t *pmdp) { }
 static inline void __native_set_ptes(struct native_pgt *np, unsigned long addr,
 				     pte_t *ptep, unsigned int nr) { }
 static inline void __native_fault(struct vm_area_struct *vma,
 				  unsigned long addr, unsigned int flags) { }
 static inline void native_leave(struct native_pgt *np, unsigned long addr) { }
+static inline void native_leave_done(struct native_pgt *np) { }
 static inline void native_show_pte(const struct mm_struct *mm,
 				   unsigned long addr) { }
 static inline void __native_free_range(struct native_pgt *np,
@@ -303,6 +312,44 @@ static __always_inline void native_clear_young_pmd(struct mm_struct *mm,
 
 	if (np)
 		__native_clear_young_pmd(np, addr, pmdp);
+}
+
+/**
+ * native_zap_ptes - to be called before entries are cleared
+ * @mm: the mm
+ * @addr: address of the first entry
+ * @ptep: the first entry
+ * @nr: their number
+ *
+ * Whoever clears them may want to know whether they were used.
+ *
+ * Context: Under the page table lock.
+ */
+static __always_inline void native_zap_ptes(struct mm_struct *mm,
+					    unsigned long addr, pte_t *ptep,
+					    unsigned int nr)
+{
+	struct native_pgt *np = mm_native(mm);
+
+	if (np)
+		__native_zap_ptes(np, addr, ptep, nr);
+}
+
+/**
+ * native_zap_pmd - to be called before a PMD is cleared or replaced
+ * @mm: the mm
+ * @addr: an address in what it maps
+ * @pmdp: the PMD; it may be that of a page table
+ *
+ * Context: Under the page table lock.
+ */
+static __always_inline void native_zap_pmd(struct mm_struct *mm,
+					   unsigned long addr, pmd_t *pmdp)
+{
+	struct native_pgt *np = mm_native(mm);
+
+	if (np)
+		__native_zap_pmd(np, addr, pmdp);
 }
 
 /**

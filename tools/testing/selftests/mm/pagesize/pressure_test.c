@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
+#include <sys/shm.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -486,6 +487,72 @@ static void child_partial(int argc, char **argv)
 	CHECK(right && filled(p, len, 1));
 }
 
+/* What is stored behind the end of a file does not hide in swap. */
+static void child_tail(int argc, char **argv)
+{
+	const unsigned long P = page_size(), K = kernel_page_size();
+	int fd = syscall(__NR_memfd_create, "tail", MFD_CLOEXEC);
+	char *p, *buf = calloc(1, P);
+
+	/* Such memory is not cleared there, but for process pages. */
+	if (P == K)
+		child_skip("a kernel page");
+	CHECK(stay_here());
+	alarm(60);
+	CHECK(!ftruncate(fd, K + 100));
+	p = mmap(NULL, P, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (!CHECK(p != MAP_FAILED))
+		return;
+	fill(p, P, 1);
+	/* Now it is not split to go. It has been unmapped. */
+	CHECK(!fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, P));
+	fill(p, P, 1);
+	if (!swap_out(p, P, K, false))
+		return;
+	CHECK(!ftruncate(fd, P));
+	CHECK(pread(fd, buf, P, 0) == P);
+	CHECK(filled(buf, K, 1) && all_zero(buf + K + 104, P - K - 104));
+	CHECK(filled(p, K, 1) && all_zero(p + K + 104, P - K - 104));
+}
+
+/* A segment of SysV goes on to the end of its last page, there too. */
+static void child_segment(int argc, char **argv)
+{
+	const unsigned long K = kernel_page_size();
+	int id = shmget(IPC_PRIVATE, K + 100, IPC_CREAT | 0600);
+	unsigned long len = page_size();
+	char *p = shmat(id, NULL, 0);
+
+	CHECK(id >= 0 && !shmctl(id, IPC_RMID, NULL));
+	if (!CHECK(p != (void *)-1))
+		return;
+	if (len < 2 * K)
+		len = 2 * K;
+	CHECK(stay_here());
+	alarm(60);
+	fill(p, len, 1);
+	if (!swap_out(p, len, K, false))
+		return;
+	CHECK(filled(p, len, 1));
+}
+
+/* It is asked to be read: it stays whole. */
+static void child_willneed(int argc, char **argv)
+{
+	const unsigned long P = page_size(), K = kernel_page_size();
+	const unsigned long len = 16 * P;
+	char *p = map_anon(len, MAP_PRIVATE);
+
+	CHECK(stay_here());
+	alarm(60);
+	fill(p, len, 1);
+	if (!swap_out(p, len, K, false))
+		return;
+	CHECK(!madvise(p, len, MADV_WILLNEED));
+	CHECK(filled(p, len, 1));
+	CHECK(!demoted());
+}
+
 /* A file in memory is made shorter in the middle of what is in swap. */
 static void child_cut(int argc, char **argv)
 {
@@ -518,7 +585,9 @@ static void child_cut(int argc, char **argv)
 	}
 }
 
-TEST_F_TIMEOUT(pages, cut_swapped, 120)
+static void test_with_swap(struct __test_metadata *_metadata,
+			   unsigned int shift, const char *text,
+			   const char *name)
 {
 	const unsigned long size = swap_size();
 	int ret = KSFT_SKIP;
@@ -526,35 +595,42 @@ TEST_F_TIMEOUT(pages, cut_swapped, 120)
 	if (!zram_make(size))
 		SKIP(return, "no free /dev/zram0");
 	if (swap_to("/dev/zram0", size)) {
-		ret = run_child(variant->shift, "cut", self->text, NULL);
+		ret = run_child(shift, name, text, NULL);
 		swapoff("/dev/zram0");
 	}
 	zram_drop();
 	if (ret == KSFT_SKIP)
-		SKIP(return, "no swap");
+		SKIP(return, "no swap, or skipped in the child");
 	EXPECT_EQ(0, ret);
+}
+
+TEST_F_TIMEOUT(pages, cut_swapped, 120)
+{
+	test_with_swap(_metadata, variant->shift, self->text, "cut");
+}
+
+TEST_F_TIMEOUT(pages, tail_swapped, 120)
+{
+	test_with_swap(_metadata, variant->shift, self->text, "tail");
+}
+
+TEST_F_TIMEOUT(pages, segment_swapped, 120)
+{
+	test_with_swap(_metadata, variant->shift, self->text, "segment");
+}
+
+TEST_F_TIMEOUT(pages, willneed_swapped, 120)
+{
+	test_with_swap(_metadata, variant->shift, self->text, "willneed");
 }
 
 static void test_in_pieces(struct __test_metadata *_metadata,
 			   unsigned int shift, unsigned long P,
 			   const char *text, const char *name)
 {
-	const unsigned long size = swap_size();
-	int ret;
-
 	if (!fail_setup(P, 100))
 		SKIP(return, "no " FAIL);
-	if (!zram_make(size))
-		SKIP(return, "no free /dev/zram0");
-	ret = KSFT_SKIP;
-	if (swap_to("/dev/zram0", size)) {
-		ret = run_child(shift, name, text, NULL);
-		swapoff("/dev/zram0");
-	}
-	zram_drop();
-	if (ret == KSFT_SKIP)
-		SKIP(return, "no swap");
-	EXPECT_EQ(0, ret);
+	test_with_swap(_metadata, shift, text, name);
 }
 
 TEST_F_TIMEOUT(pages, half_swapped, 120)
@@ -632,6 +708,9 @@ static const struct child children[] = {
 	{ "neighbour", child_neighbour },
 	{ "swapped", child_swapped },
 	{ "cut", child_cut },
+	{ "tail", child_tail },
+	{ "segment", child_segment },
+	{ "willneed", child_willneed },
 	{ "half", child_half },
 	{ "partial", child_partial },
 	{ "compacted", child_compacted },

@@ -16,6 +16,7 @@
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -469,6 +470,23 @@ static void child_reader(int argc, char **argv)
 	}
 }
 
+/* The last page that a file may have is one that nobody can map. */
+static void child_largest(int argc, char **argv)
+{
+	const unsigned long largest = ~0UL >> 1, P = page_size();
+	int fd = syscall(__NR_memfd_create, "largest", MFD_CLOEXEC);
+	char *p;
+
+	CHECK(!ftruncate(fd, P));
+	p = mmap(NULL, P, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (!CHECK(p != MAP_FAILED && load_signal(p) == 0))
+		return;
+	alarm(20);
+	CHECK(!ftruncate(fd, largest - P / 2));
+	CHECK(!ftruncate(fd, largest));
+	CHECK(lseek(fd, 0, SEEK_END) == (off_t)largest);
+}
+
 /* What others have there does not let us store behind the end. */
 static void child_behind(int argc, char **argv)
 {
@@ -670,6 +688,7 @@ static void child_visitor(int argc, char **argv)
 }
 
 static const struct child children[] = {
+	{ "largest", child_largest },
 	{ "reader", child_reader },
 	{ "behind", child_behind },
 	{ "resident", child_resident },
@@ -785,6 +804,40 @@ static void test_absence(struct __test_metadata *_metadata, unsigned int shift,
 	munmap(page, K);
 	free(seen);
 	close(fd);
+}
+
+TEST_F(pages, memfd_largest)
+{
+	EXPECT_CHILD("largest");
+}
+
+/* What is not written of a new page in ramfs, by a process with any size. */
+TEST(ramfs_zeroes)
+{
+	const unsigned long K = kernel_page_size();
+	char dir[] = "/tmp/ramfs.XXXXXX", *p = map_anon(K, MAP_PRIVATE);
+	char *memory = map_anon(64 * SZ_64K, MAP_PRIVATE);
+	int i, fd;
+
+	ASSERT_NE(NULL, mkdtemp(dir));
+	if (mount("none", dir, "ramfs", 0, NULL)) {
+		rmdir(dir);
+		SKIP(return, "no ramfs");
+	}
+	/* What new pages are made of. */
+	memset(memory, 0xa5, 64 * SZ_64K);
+	munmap(memory, 64 * SZ_64K);
+	for (i = 0; i < 256; i++) {
+		fd = temp_file(dir);
+		EXPECT_LE(0, fd);
+		EXPECT_EQ(K, pwrite(fd, p, K, K - 1));
+		EXPECT_EQ(K - 1, pread(fd, p, K - 1, 0));
+		EXPECT_TRUE(all_zero(p, K - 1 - (K - 1) % 8));
+		memset(p, 0, K);
+		close(fd);
+	}
+	EXPECT_EQ(0, umount(dir));
+	rmdir(dir);
 }
 
 TEST_F(pages, memfd_end)
