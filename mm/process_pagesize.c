@@ -90,8 +90,10 @@ static int process_zero_alloc(void)
 
 	if (process_zero_pfn)
 		return 0;
+	/* KASAN would give it a tag of its own when they are cleared. */
 	page = alloc_pages(GFP_KERNEL | __GFP_ZERO | __GFP_ZEROTAGS |
-			   __GFP_NOWARN | __GFP_RETRY_MAYFAIL, order);
+			   __GFP_SKIP_KASAN | __GFP_NOWARN |
+			   __GFP_RETRY_MAYFAIL, order);
 	if (!page)
 		return -ENOMEM;
 	split_page(page, order);

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -365,6 +366,58 @@ static void child_device(int argc, char **argv)
 	if (WIFSIGNALED(status))
 		child_skip("no memory of a device at 0");
 	CHECK(status == 0);
+}
+
+#define TRACING	"/sys/kernel/tracing/"
+
+static bool tracing(const char *file, const char *text)
+{
+	int fd = open(file, O_WRONLY | O_APPEND | O_CLOEXEC);
+	bool ok = fd >= 0 && write(fd, text, strlen(text)) > 0;
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+/* A breakpoint comes and goes, and what it replaces is executed elsewhere. */
+static void child_probe(int argc, char **argv)
+{
+	/* add x0, x0, #1; ret */
+	static const unsigned int code[] = { 0x91000400, 0xd65f03c0 };
+	const unsigned long at = P / 2 + 8;
+	char name[32], text[128], enable[128];
+	int (*f)(int), fd = temp_file(NULL), i;
+	const unsigned int *insn;
+	char *p;
+
+	CHECK(pwrite(fd, code, sizeof(code), at) == sizeof(code));
+	CHECK(!ftruncate(fd, P));
+	p = mmap(NULL, P, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	if (!CHECK(p != MAP_FAILED))
+		return;
+	f = (void *)(p + at);
+	insn = (void *)f;
+	CHECK(f(1) == 2);
+	CHECK_NATIVE();
+
+	mount("none", TRACING, "tracefs", 0, NULL);
+	sprintf(name, "pagesize_%d", getpid());
+	sprintf(text, "p:%s /proc/%d/fd/%d:%#lx\n", name, getpid(), fd, at);
+	if (!tracing(TRACING "uprobe_events", text))
+		child_skip("no uprobes");
+	sprintf(enable, TRACING "events/uprobes/%s/enable", name);
+	CHECK(tracing(enable, "1"));
+	CHECK(__atomic_load_n(insn, __ATOMIC_RELAXED) != code[0]);
+	for (i = 0; i < 10; i++)
+		CHECK(f(i) == i + 1);
+	CHECK_NATIVE();
+	CHECK(tracing(enable, "0"));
+	CHECK(__atomic_load_n(insn, __ATOMIC_RELAXED) == code[0]);
+	CHECK(f(10) == 11);
+	CHECK_NATIVE();
+	sprintf(text, "-:%s\n", name);
+	CHECK(tracing(TRACING "uprobe_events", text));
 }
 
 struct worker {
@@ -1099,6 +1152,7 @@ static const struct child children[] = {
 	{ "unshared", child_unshared },
 	{ "sharer", child_sharer },
 	{ "device", child_device },
+	{ "probe", child_probe },
 	{ "ring", child_ring },
 	{ "referenced", child_referenced },
 	{ "demote", child_demote },
@@ -1159,6 +1213,11 @@ TEST_F(pages, device)
 TEST_F_TIMEOUT(pages, threads, 120)
 {
 	EXPECT_CHILD("threads");
+}
+
+TEST_F(pages, probe)
+{
+	EXPECT_CHILD("probe");
 }
 
 TEST_F(pages, ring)
