@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/shm.h>
 #include <sys/swap.h>
 #include <sys/wait.h>
 
@@ -91,6 +92,32 @@ static void child_back(int argc, char **argv)
 	}
 }
 
+/* What a segment of SysV has behind its size comes back in pieces, too. */
+static void child_segment(int argc, char **argv)
+{
+	const unsigned long K = kernel_page_size();
+	int id = shmget(IPC_PRIVATE, K + 100, IPC_CREAT | 0600), i, round;
+	unsigned long len = page_size();
+	char *p = shmat(id, NULL, 0);
+
+	CHECK(id >= 0 && !shmctl(id, IPC_RMID, NULL));
+	if (!CHECK(p != (void *)-1))
+		return;
+	if (len < 2 * K)
+		len = 2 * K;
+	CHECK(stay_here());
+	alarm(100);
+	for (round = 0; round < 3; round++) {
+		fill(p, len, round);
+		for (i = 0; i < 20 && smaps_kb(p, "Rss"); i++)
+			madvise(p, len, MADV_PAGEOUT);
+		CHECK(smaps_kb(p, "Swap") == (long)len / 1024);
+		/* From the end on. */
+		CHECK(filled(p + len - 512, 512, round + len - 512));
+		CHECK(filled(p, len, round));
+	}
+}
+
 /* Twice as much memory as may be used. */
 static void child_limited(int argc, char **argv)
 {
@@ -119,6 +146,7 @@ static void child_limited(int argc, char **argv)
 
 static const struct child children[] = {
 	{ "back", child_back },
+	{ "segment", child_segment },
 	{ "limited", child_limited },
 	{ }
 };
@@ -147,6 +175,16 @@ static int zswap_child(unsigned int shift, const char *name, const char *text,
 TEST_F_TIMEOUT(pages, back, 120)
 {
 	int ret = zswap_child(variant->shift, "back", self->text, 64 * SZ_1M);
+
+	if (ret == KSFT_SKIP)
+		SKIP(return, "no zswap, or no /dev/zram0 to swap to");
+	EXPECT_EQ(0, ret);
+}
+
+TEST_F_TIMEOUT(pages, segment, 120)
+{
+	int ret = zswap_child(variant->shift, "segment", self->text,
+			      64 * SZ_1M);
 
 	if (ret == KSFT_SKIP)
 		SKIP(return, "no zswap, or no /dev/zram0 to swap to");
