@@ -321,7 +321,7 @@ export TIMEOUT
 for size in $1; do
 	case $size in
 	default) ./run > results/tests-default 2>&1 ;;
-	*) setarch --pagesize=$size ./run $(grep -vxE "$3" tests) > results/tests-$size 2>&1 ;;
+	*) OPTIONS=$4 setarch --pagesize=$size ./run $(grep -vxE "$3" tests) > results/tests-$size 2>&1 ;;
 	esac
 	echo "tests $size"
 done
@@ -342,7 +342,12 @@ def for_all(folder):
     subprocess.run(["chmod", "-R", "a+rX", "--", folder], check=True)
 
 
-def guest(name, options, tests=("default",), rows=(), limit=1800, each=300):
+# Of tests that are started with a page size, those that go on with that size. The others start
+# programs with sizes of their own, as they do when they are started with none.
+INHERITED = "-V 4k -V 16k -V 64k"
+
+
+def guest(name, options, tests=("default",), rows=(), limit=1800, each=300, everything=True):
     """Run the tests in a guest. Returns the folder of results, the status and what lab/vm said."""
     folder = os.path.join(BUILD, "check", name)
     shutil.rmtree(folder, ignore_errors=True)
@@ -356,7 +361,8 @@ def guest(name, options, tests=("default",), rows=(), limit=1800, each=300):
     with open(said, "w") as f:
         status, _ = run([os.path.join(LAB, "vm"), "run", *options, "--share", folder, "--timeout", str(limit),
                          "--log", os.path.join(folder, "console.log"),
-                         "--", "/mnt/job", " ".join(tests), " ".join(rows), "|".join(ONCE)], output=f)
+                         "--", "/mnt/job", " ".join(tests), " ".join(rows), "|".join(ONCE),
+                         "" if everything else INHERITED], output=f)
     with open(said, errors="replace") as f:
         return os.path.join(folder, "results"), status, f.read()
 
