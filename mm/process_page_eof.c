@@ -64,6 +64,13 @@ static struct process_page_grew {
 
 static DEFINE_SPINLOCK(process_page_grew_lock);
 
+static struct process_page_grew *
+process_page_grew_of(const struct address_space *mapping)
+{
+	return process_page_grew_table +
+	       hash_ptr(mapping, PROCESS_PAGE_GREW_BITS);
+}
+
 /**
  * process_page_note_growth - note that a file may be about to grow
  * @mapping: the file
@@ -74,8 +81,7 @@ static DEFINE_SPINLOCK(process_page_grew_lock);
  */
 void process_page_note_growth(struct address_space *mapping)
 {
-	struct process_page_grew *grew = process_page_grew_table +
-		hash_ptr(mapping, PROCESS_PAGE_GREW_BITS);
+	struct process_page_grew *grew = process_page_grew_of(mapping);
 	const struct inode *inode = mapping->host;
 	loff_t from = i_size_read(inode);
 
@@ -101,8 +107,7 @@ void process_page_note_growth(struct address_space *mapping)
 /* To be compared with later, by process_page_forget_growth(). */
 static unsigned int process_page_growth_count(const struct address_space *mapping)
 {
-	return READ_ONCE(process_page_grew_table[hash_ptr(mapping,
-							  PROCESS_PAGE_GREW_BITS)].count);
+	return READ_ONCE(process_page_grew_of(mapping)->count);
 }
 
 /* Take the mark away unless it was made once more since there were @count. */
@@ -120,19 +125,17 @@ static bool process_page_forget_growth(struct address_space *mapping,
 	return forgotten;
 }
 
-/* Note that somebody could not store behind the end; or whether that was. */
+/* Note that somebody has waited in vain to store behind the end. */
 static void process_page_note_vain(const struct address_space *mapping)
 {
-	WRITE_ONCE(process_page_grew_table[hash_ptr(mapping,
-						    PROCESS_PAGE_GREW_BITS)].in_vain,
-		   jiffies ?: 1);
+	WRITE_ONCE(process_page_grew_of(mapping)->in_vain, jiffies ?: 1);
 }
 
+/* Whether somebody has, less than a second ago. */
 static bool process_page_was_vain(const struct address_space *mapping)
 {
 	const unsigned long when =
-		READ_ONCE(process_page_grew_table[hash_ptr(mapping,
-							   PROCESS_PAGE_GREW_BITS)].in_vain);
+		READ_ONCE(process_page_grew_of(mapping)->in_vain);
 
 	return when && time_before(jiffies, when + HZ);
 }
@@ -140,8 +143,7 @@ static bool process_page_was_vain(const struct address_space *mapping)
 /* Whether the end of a file that grows may have been in front of @end. */
 static bool process_page_grew(const struct address_space *mapping, loff_t end)
 {
-	const struct process_page_grew *grew = process_page_grew_table +
-		hash_ptr(mapping, PROCESS_PAGE_GREW_BITS);
+	const struct process_page_grew *grew = process_page_grew_of(mapping);
 	loff_t from;
 
 	if (READ_ONCE(grew->mapping) != mapping)

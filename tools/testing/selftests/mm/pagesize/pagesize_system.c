@@ -8,6 +8,7 @@
 #include <linux/loop.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
 
@@ -140,6 +141,18 @@ static bool write_swap_header(const char *device, unsigned long size)
 bool swap_to(const char *device, unsigned long size)
 {
 	return write_swap_header(device, size) && !swapon(device, 0);
+}
+
+char *odd_segment(unsigned long *len)
+{
+	const unsigned long K = kernel_page_size(), P = page_size();
+	int id = shmget(IPC_PRIVATE, K + 100, IPC_CREAT | 0600);
+	char *p = id < 0 ? (void *)-1 : shmat(id, NULL, 0);
+
+	if (id >= 0)
+		shmctl(id, IPC_RMID, NULL);
+	*len = (K + 100 + P - 1) / P * P;
+	return p == (void *)-1 ? NULL : p;
 }
 
 unsigned long swap_size(void)

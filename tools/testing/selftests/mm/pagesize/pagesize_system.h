@@ -40,6 +40,12 @@ bool swap_to(const char *device, unsigned long size);
 /* A swap area that is enough for tests, and for process pages in one piece. */
 unsigned long swap_size(void);
 
+/*
+ * A new segment of SysV with a size that is no multiple of any page; NULL if there
+ * is none. @len becomes what can be accessed of it here.
+ */
+char *odd_segment(unsigned long *len);
+
 /* /dev/zram0 of @size bytes, if nobody uses it; give it back. */
 bool zram_make(unsigned long size);
 void zram_drop(void);

@@ -15,7 +15,6 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
-#include <sys/shm.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -519,15 +518,11 @@ static void child_tail(int argc, char **argv)
 static void child_segment(int argc, char **argv)
 {
 	const unsigned long K = kernel_page_size();
-	int id = shmget(IPC_PRIVATE, K + 100, IPC_CREAT | 0600);
-	unsigned long len = page_size();
-	char *p = shmat(id, NULL, 0);
+	unsigned long len;
+	char *p = odd_segment(&len);
 
-	CHECK(id >= 0 && !shmctl(id, IPC_RMID, NULL));
-	if (!CHECK(p != (void *)-1))
+	if (!CHECK(p))
 		return;
-	if (len < 2 * K)
-		len = 2 * K;
 	CHECK(stay_here());
 	alarm(60);
 	fill(p, len, 1);

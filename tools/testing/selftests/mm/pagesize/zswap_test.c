@@ -11,7 +11,6 @@
 #include <unistd.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/shm.h>
 #include <sys/swap.h>
 #include <sys/wait.h>
 
@@ -95,16 +94,12 @@ static void child_back(int argc, char **argv)
 /* What a segment of SysV has behind its size comes back in pieces, too. */
 static void child_segment(int argc, char **argv)
 {
-	const unsigned long K = kernel_page_size();
-	int id = shmget(IPC_PRIVATE, K + 100, IPC_CREAT | 0600), i, round;
-	unsigned long len = page_size();
-	char *p = shmat(id, NULL, 0);
+	unsigned long len;
+	char *p = odd_segment(&len);
+	int i, round;
 
-	CHECK(id >= 0 && !shmctl(id, IPC_RMID, NULL));
-	if (!CHECK(p != (void *)-1))
+	if (!CHECK(p))
 		return;
-	if (len < 2 * K)
-		len = 2 * K;
 	CHECK(stay_here());
 	alarm(100);
 	for (round = 0; round < 3; round++) {
