@@ -583,13 +583,9 @@ static void process_page_note_mapping(const struct vm_fault *vmf)
 	/* Not that of a device: file systems have their metadata there. */
 	if (!S_ISREG(mapping->host->i_mode))
 		return;
-	if (!test_bit(bit, &mapping->flags)) {
-		/* By direct I/O, perhaps, which has not seen the bit. */
-		process_page_note_growth(mapping);
-		/* As in process_page_allow_tail(). */
-		smp_mb__after_atomic();
-		set_bit(bit, &mapping->flags);
-	}
+	/* It may grow by direct I/O, which has not seen the bit. */
+	if (!test_bit(bit, &mapping->flags))
+		process_page_note_growth(mapping, bit);
 	/* Of shmem, what is mapped to be read can be written, too. */
 	if (shmem_mapping(mapping) && (vma->vm_flags & VM_SHARED)) {
 		process_page_allow_tail(mapping);

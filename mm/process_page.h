@@ -38,7 +38,7 @@ unsigned int process_page_shmem_order(const struct vm_area_struct *vma,
 				      struct address_space *mapping,
 				      pgoff_t index);
 bool process_page_allow_tail(struct address_space *mapping);
-void process_page_note_growth(struct address_space *mapping);
+void process_page_note_growth(struct address_space *mapping, unsigned int bit);
 vm_fault_t process_page_wait_grown(struct vm_fault *vmf);
 
 /* Defined in khugepaged.c */

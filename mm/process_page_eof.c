@@ -49,6 +49,14 @@ static loff_t vmf_page_end(const struct vm_fault *vmf)
 	return ((loff_t)vmf->pgoff + vmf_nr_pages(vmf)) << PAGE_SHIFT;
 }
 
+/* Whether the kernel page that a fault is for is behind the end of the file. */
+static bool vmf_behind(const struct vm_fault *vmf, const struct inode *inode)
+{
+	return vmf->pgoff +
+	       ((vmf->real_address - vmf->address) >> PAGE_SHIFT) >=
+	       DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE);
+}
+
 /*
  * Since when files grow: what ends in front of that is not concerned. Another
  * file may take the place of one, which then need not be in front of anything.
@@ -60,9 +68,11 @@ static struct process_page_grew {
 	loff_t from;
 	unsigned int count;	/* how often it was noted */
 	unsigned long in_vain;	/* when somebody gave up, in jiffies; or 0 */
+	const struct address_space *vain;	/* for which file */
 } process_page_grew_table[1 << PROCESS_PAGE_GREW_BITS];
 
-static DEFINE_SPINLOCK(process_page_grew_lock);
+/* For the table, and for what is to be seen at once with the mark. */
+static DEFINE_SEQLOCK(process_page_grew_lock);
 
 static struct process_page_grew *
 process_page_grew_of(const struct address_space *mapping)
@@ -74,34 +84,45 @@ process_page_grew_of(const struct address_space *mapping)
 /**
  * process_page_note_growth - note that a file may be about to grow
  * @mapping: the file
+ * @bit: a flag of it to be set then, for those who grow it to see; or
+ * AS_PROCESS_PAGE_GROWS again
  *
  * The caller has a barrier after it.
  *
  * Context: Any but interrupts.
  */
-void process_page_note_growth(struct address_space *mapping)
+void process_page_note_growth(struct address_space *mapping, unsigned int bit)
 {
 	struct process_page_grew *grew = process_page_grew_of(mapping);
 	const struct inode *inode = mapping->host;
 	loff_t from = i_size_read(inode);
 
-	spin_lock(&process_page_grew_lock);
+	write_seqlock(&process_page_grew_lock);
 	/* Others may do it, too, and not be done. It may be forgotten since when. */
 	if (atomic_read(&inode->i_dio_count) &&
 	    test_bit(AS_PROCESS_PAGE_GROWS, &mapping->flags))
 		from = grew->mapping == mapping ? min(from, grew->from) : 0;
 	WRITE_ONCE(grew->count, grew->count + 1);
-	WRITE_ONCE(grew->mapping, NULL);
-	/* Whoever sees one mapping before and after has its size. */
-	smp_wmb();
-	WRITE_ONCE(grew->from, from);
-	/* The same, on the other side. */
-	smp_wmb();
 	WRITE_ONCE(grew->mapping, mapping);
+	WRITE_ONCE(grew->from, from);
 	/* Pairs with process_page_end_grows(): what is noted goes with the mark. */
 	smp_mb__before_atomic();
 	set_bit(AS_PROCESS_PAGE_GROWS, &mapping->flags);
-	spin_unlock(&process_page_grew_lock);
+	/* Who grows and does not see the second must be waited for. */
+	smp_mb__after_atomic();
+	set_bit(bit, &mapping->flags);
+	write_sequnlock(&process_page_grew_lock);
+}
+
+/*
+ * Nobody makes the file longer: the inode is locked, and no direct I/O under
+ * way. With the lock, not in between of the two flags that are set above.
+ */
+static void process_page_end_growth(struct address_space *mapping)
+{
+	read_seqlock_excl(&process_page_grew_lock);
+	clear_bit(AS_PROCESS_PAGE_GROWS, &mapping->flags);
+	read_sequnlock_excl(&process_page_grew_lock);
 }
 
 /* To be compared with later, by process_page_forget_growth(). */
@@ -116,44 +137,53 @@ static bool process_page_forget_growth(struct address_space *mapping,
 {
 	bool forgotten;
 
-	spin_lock(&process_page_grew_lock);
+	read_seqlock_excl(&process_page_grew_lock);
 	forgotten = process_page_growth_count(mapping) == count &&
 		    !atomic_read(&mapping->host->i_dio_count);
 	if (forgotten)
 		clear_bit(AS_PROCESS_PAGE_GROWS, &mapping->flags);
-	spin_unlock(&process_page_grew_lock);
+	read_sequnlock_excl(&process_page_grew_lock);
 	return forgotten;
 }
 
 /* Note that somebody has waited in vain to store behind the end. */
 static void process_page_note_vain(const struct address_space *mapping)
 {
-	WRITE_ONCE(process_page_grew_of(mapping)->in_vain, jiffies ?: 1);
+	struct process_page_grew *grew = process_page_grew_of(mapping);
+
+	WRITE_ONCE(grew->vain, mapping);
+	WRITE_ONCE(grew->in_vain, jiffies ?: 1);
 }
 
 /* Whether somebody has, less than a second ago. */
 static bool process_page_was_vain(const struct address_space *mapping)
 {
-	const unsigned long when =
-		READ_ONCE(process_page_grew_of(mapping)->in_vain);
+	const struct process_page_grew *grew = process_page_grew_of(mapping);
+	const unsigned long when = READ_ONCE(grew->in_vain);
 
-	return when && time_before(jiffies, when + HZ);
+	return when && READ_ONCE(grew->vain) == mapping &&
+	       time_before(jiffies, when + HZ);
+}
+
+/* Whether it is known since when the file grows. */
+static bool process_page_grew_known(const struct address_space *mapping)
+{
+	return READ_ONCE(process_page_grew_of(mapping)->mapping) == mapping;
 }
 
 /* Whether the end of a file that grows may have been in front of @end. */
 static bool process_page_grew(const struct address_space *mapping, loff_t end)
 {
 	const struct process_page_grew *grew = process_page_grew_of(mapping);
-	loff_t from;
+	unsigned int seq;
+	bool may;
 
-	if (READ_ONCE(grew->mapping) != mapping)
-		return true;
-	/* Pairs with process_page_note_growth(). */
-	smp_rmb();
-	from = READ_ONCE(grew->from);
-	/* The same, on the other side. */
-	smp_rmb();
-	return READ_ONCE(grew->mapping) != mapping || end > from;
+	do {
+		seq = read_seqbegin(&process_page_grew_lock);
+		may = !process_page_grew_known(mapping) ||
+		      end > READ_ONCE(grew->from);
+	} while (read_seqretry(&process_page_grew_lock, seq));
+	return may;
 }
 
 /**
@@ -174,12 +204,8 @@ bool process_page_allow_tail(struct address_space *mapping)
 	if (!shmem_mapping(mapping) &&
 	    !(inode->i_sb->s_type->fs_flags & FS_REQUIRES_DEV))
 		return false;
-	if (!test_bit(AS_PROCESS_PAGE_TAIL, &mapping->flags)) {
-		process_page_note_growth(mapping);
-		/* Who grows and does not see the second must be waited for. */
-		smp_mb__after_atomic();
-		set_bit(AS_PROCESS_PAGE_TAIL, &mapping->flags);
-	}
+	if (!test_bit(AS_PROCESS_PAGE_TAIL, &mapping->flags))
+		process_page_note_growth(mapping, AS_PROCESS_PAGE_TAIL);
 	return true;
 }
 
@@ -207,7 +233,7 @@ int __process_page_grow_begin(const struct inode *inode, loff_t to, bool nowait)
 	if (to <= from)
 		return 0;
 
-	process_page_note_growth(mapping);
+	process_page_note_growth(mapping, AS_PROCESS_PAGE_GROWS);
 	/* Against process_page_grows(): it sees the mark, or we its folio. */
 	smp_mb__after_atomic();
 	if (nowait)
@@ -275,7 +301,7 @@ void process_page_dio_begin(struct address_space *mapping, loff_t to)
 	if (!process_page_tail(mapping->host) ||
 	    to <= i_size_read(mapping->host))
 		return;
-	process_page_note_growth(mapping);
+	process_page_note_growth(mapping, AS_PROCESS_PAGE_GROWS);
 	/* As in __process_page_grow_begin(). */
 	smp_mb__after_atomic();
 }
@@ -370,16 +396,20 @@ vm_fault_t process_page_split_tail(const struct vm_fault *vmf,
 	order = max(mapping_min_folio_order(mapping), vmf_page_order(vmf));
 	inode = mapping->host;
 	for (tries = 0; folio->mapping == mapping; tries++) {
-		/*
-		 * What is dirty was so before, or is not where direct I/O writes:
-		 * that begins with writing and dropping what is cached there.
-		 */
-		if (folio_order(folio) <= order || folio_test_dirty(folio) ||
-		    !process_page_end_grows(mapping, folio_next_pos(folio)))
+		const loff_t pos = folio_pos(folio);
+		const loff_t next = folio_next_pos(folio);
+		bool busy = folio_test_dirty(folio);
+
+		if (folio_order(folio) <= order ||
+		    !process_page_end_grows(mapping, next))
 			return 0;
+		/* What is not counted yet begins with writing and dropping it. */
+		if (busy && !atomic_read(&inode->i_dio_count))
+			return 0;
+		busy |= folio_test_writeback(folio);
 		if (tries == 10) {
 			/* It is clean: whoever reads it may keep it, elsewhere. */
-			if (folio_maybe_dma_pinned(folio) ||
+			if (busy || folio_maybe_dma_pinned(folio) ||
 			    folio_unmap_invalidate(mapping, folio,
 						   GFP_KERNEL) != 1)
 				return 0;
@@ -388,17 +418,23 @@ vm_fault_t process_page_split_tail(const struct vm_fault *vmf,
 		if (inode_trylock(inode)) {
 			none = inode_dio_finished(inode);
 			if (none)
-				clear_bit(AS_PROCESS_PAGE_GROWS,
-					  &mapping->flags);
+				process_page_end_growth(mapping);
 			inode_unlock(inode);
 			if (none)
 				return 0;
 		}
-		if (!split_folio_to_order(folio, order))
+		if (!busy && !split_folio_to_order(folio, order))
 			break;
-		/* Whoever has a reference may be done in a moment; or is us. */
 		folio_unlock(folio);
-		fsleep(2000);
+		/* What is to be written cannot be split, or is dirty as a whole. */
+		if (busy) {
+			filemap_fdatawrite_range(mapping, pos, next - 1);
+			filemap_fdatawait_range_keep_errors(mapping, pos,
+							    next - 1);
+		} else {
+			/* Whoever has a reference may be done in a moment. */
+			fsleep(2000);
+		}
 		folio_lock(folio);
 	}
 	folio_unlock(folio);
@@ -433,7 +469,7 @@ static bool process_page_no_growth(struct inode *inode, bool *shared,
 				  __ret = schedule_timeout(__ret));
 	none = inode_dio_finished(inode);
 	if (none)
-		clear_bit(AS_PROCESS_PAGE_GROWS, &inode->i_mapping->flags);
+		process_page_end_growth(inode->i_mapping);
 	inode_unlock(inode);
 	return none;
 }
@@ -474,8 +510,6 @@ static vm_fault_t process_page_give_up(struct inode *inode, bool shared,
  */
 vm_fault_t process_page_wait_grown(struct vm_fault *vmf)
 {
-	const loff_t pos = ((loff_t)vmf->pgoff << PAGE_SHIFT) +
-			   vmf->real_address - vmf->address;
 	const loff_t end = vmf_page_end(vmf);
 	struct file *file = vmf->vma->vm_file, *fpin;
 	struct address_space *mapping;
@@ -494,7 +528,7 @@ vm_fault_t process_page_wait_grown(struct vm_fault *vmf)
 	mapping = file->f_mapping;
 	inode = mapping->host;
 	if (time_before(jiffies, READ_ONCE(process_page_impatient)) &&
-	    atomic_read(&inode->i_dio_count) && pos < i_size_read(inode))
+	    atomic_read(&inode->i_dio_count) && !vmf_behind(vmf, inode))
 		return VM_FAULT_FALLBACK;
 	fpin = maybe_unlock_mmap_for_io(vmf, NULL);
 	start = jiffies;
@@ -506,9 +540,13 @@ vm_fault_t process_page_wait_grown(struct vm_fault *vmf)
 						  HZ / 10) ||
 		    fatal_signal_pending(current))
 			break;
-		behind = pos >= i_size_read(inode);
+		behind = vmf_behind(vmf, inode);
 		/* Readers have a shared lock, too. */
 		limit = !fpin ? HZ / 10 : shared ? HZ : 10 * HZ;
+		/* It may grow far behind: reading counts as direct I/O, too. */
+		if (end <= i_size_read(inode) &&
+		    !process_page_grew_known(mapping))
+			limit = HZ / 50;
 		/* There is nothing else for a store behind the end. */
 		if (fpin && behind && atomic_read(&inode->i_dio_count))
 			limit = PROCESS_PAGE_DISK_WAIT;

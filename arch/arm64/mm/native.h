@@ -101,6 +101,8 @@ bool native_debug_no_table(void);
 void native_check(struct native_pgt *np, unsigned long start,
 		  unsigned long end, pte_t *ptep);
 void native_check_mm(struct native_pgt *np);
+bool native_young(const struct native_pgt *np, unsigned long addr,
+		  unsigned long size);
 const char *native_compare(const struct native_pgt *np, u64 desc, pte_t pte,
 			   phys_addr_t phys);
 #else

@@ -74,10 +74,52 @@ u64 *native_walk(const struct native_pgt *np, unsigned long addr)
 }
 
 /**
+ * native_young - whether the hardware has noted an access in a range
+ * @np: the native table
+ * @addr: any address in it
+ * @size: its size in bytes, a power of two, to which it is aligned
+ *
+ * Context: Under the page table lock.
+ * Return: true if a valid entry is young, of those and of all entries that are
+ * contiguous with one.
+ */
+bool native_young(const struct native_pgt *np, unsigned long addr,
+		  unsigned long size)
+{
+	unsigned long end;
+
+	addr = ALIGN_DOWN(addr, size);
+	end = addr + size;
+	addr = ALIGN_DOWN(addr, BIT(np->shift));
+	while (addr < end) {
+		unsigned int shift = np->shift, nr = 1;
+		const u64 *entry = native_walk_to(np, addr, &shift);
+
+		if (!entry) {
+			addr = ALIGN_DOWN(addr, BIT(shift)) + BIT(shift);
+			continue;
+		}
+		/* It may be noted in any of them. */
+		if (native_valid(READ_ONCE(*entry)) &&
+		    (READ_ONCE(*entry) & PTE_CONT)) {
+			entry -= native_run_index(np, addr);
+			addr = ALIGN_DOWN(addr, NATIVE_RUN);
+			nr = native_run(np);
+		}
+		addr += (unsigned long)nr << np->shift;
+		for (; nr--; entry++)
+			if (native_valid(READ_ONCE(*entry)) &&
+			    (READ_ONCE(*entry) & PTE_AF))
+				return true;
+	}
+	return false;
+}
+
+/**
  * arch_process_page_young - whether the hardware has noted an access
  * @mm: the mm
- * @addr: the address
- * @size: what the Linux entry maps there, in bytes
+ * @addr: any address in what the Linux entry maps
+ * @size: the size of that in bytes
  *
  * Context: Under the page table lock.
  * Return: true if an entry of the native table is young that began old.
@@ -86,28 +128,9 @@ bool arch_process_page_young(struct mm_struct *mm, unsigned long addr,
 			     unsigned long size)
 {
 	const struct native_pgt *np = mm_native(mm);
-	const unsigned long end = addr + size;
 
 	/* Without, an entry is young as the Linux one is. */
-	if (!np || !np->hw_af)
-		return false;
-	for (addr = ALIGN_DOWN(addr, BIT(np->shift)); addr < end;
-	     addr += BIT(np->shift)) {
-		const u64 *entry = native_walk(np, addr);
-		unsigned int nr = 1;
-
-		if (!entry || !native_valid(READ_ONCE(*entry)))
-			continue;
-		/* In any entry of those that are contiguous. */
-		if (READ_ONCE(*entry) & PTE_CONT) {
-			entry -= native_run_index(np, addr);
-			nr = native_run(np);
-		}
-		while (nr--)
-			if (READ_ONCE(*entry++) & PTE_AF)
-				return true;
-	}
-	return false;
+	return np && np->hw_af && native_young(np, addr, size);
 }
 
 static struct ptdesc *native_table_alloc(const struct native_pgt *np)
@@ -591,9 +614,9 @@ void __native_clear_young_ptes(struct native_pgt *np, unsigned long addr,
 	unsigned long end = addr + nr * PAGE_SIZE;
 
 	/* That of a contiguous block is cleared in all of its entries. */
-	if (pte_cont(__ptep_get(ptep + nr - 1)))
+	if (pte_valid_cont(__ptep_get(ptep + nr - 1)))
 		end = ALIGN(end, CONT_PTE_SIZE);
-	if (pte_cont(__ptep_get(ptep)))
+	if (pte_valid_cont(__ptep_get(ptep)))
 		addr = ALIGN_DOWN(addr, CONT_PTE_SIZE);
 	if (!native_clear_young(np, addr, end))
 		return;
@@ -754,7 +777,10 @@ static void native_enter_run(struct native_pgt *np, unsigned long start,
 		const u64 desc = native_encode_run(np, pte, phys, i);
 		const u64 old = READ_ONCE(entries[i]);
 
-		/* Contiguous entries are alike but for AF, at any moment. */
+		/*
+		 * Contiguous entries must be alike but for AF. Only rights
+		 * that are taken may be taken one by one, as fork() does.
+		 */
 		if ((old && !(old & PTE_CONT)) ||
 		    (native_valid(old) && ((old ^ desc) & ~PTE_AF)))
 			settle = true;

@@ -445,6 +445,15 @@ static void test_young(struct kunit *test)
 		table[i] = native_encode(&np, ptes[i * nr], true, false,
 					 PHYS + i * size);
 
+	/* Of the one that is asked for only, whatever the address in it. */
+	table[per_block] &= ~PTE_AF;
+	KUNIT_EXPECT_FALSE(test, native_young(&np, addr, PAGE_SIZE));
+	KUNIT_EXPECT_FALSE(test, native_young(&np, addr + size - 1, PAGE_SIZE));
+	KUNIT_EXPECT_TRUE(test, native_young(&np, addr + size, PAGE_SIZE));
+	KUNIT_EXPECT_TRUE(test, native_young(&np, addr - 1, size));
+	table[per_block] |= PTE_AF;
+	KUNIT_EXPECT_TRUE(test, native_young(&np, addr + size - 1, PAGE_SIZE));
+
 	__native_clear_young_ptes(&np, addr, ptes + first, nr);
 	for (i = 0; i < 3 * per_block; i++)
 		KUNIT_EXPECT_EQ(test, !(table[i] & PTE_AF), i == per_block);
