@@ -44,6 +44,11 @@
 #include "process_page.h"
 #include "swap.h"
 
+#ifdef CONFIG_PROCESS_PAGE_SIZE_DEBUG
+#define CREATE_TRACE_POINTS
+#include <trace/events/process_page.h>
+#endif
+
 #define PROCESS_PAGE_PAGES_MAX	(1U << (PROCESS_PAGE_SHIFT_MAX - PAGE_SHIFT))
 
 enum process_page_state {
@@ -65,12 +70,22 @@ static const char *const process_page_demotions[NR_PROCESS_PAGE_DEMOTIONS] = {
 
 #ifdef CONFIG_PROCESS_PAGE_SIZE_DEBUG
 static int sysctl_process_page_demote_fatal __read_mostly;
+static int sysctl_process_page_mixed_fatal __read_mostly;
 
 static const struct ctl_table process_page_debug_table[] = {
 	{
 		.procname	= "process_page_demote_fatal",
 		.data		= &sysctl_process_page_demote_fatal,
 		.maxlen		= sizeof(sysctl_process_page_demote_fatal),
+		.mode		= 0644,
+		.proc_handler	= proc_dointvec_minmax,
+		.extra1		= SYSCTL_ZERO,
+		.extra2		= SYSCTL_ONE,
+	},
+	{
+		.procname	= "process_page_mixed_fatal",
+		.data		= &sysctl_process_page_mixed_fatal,
+		.maxlen		= sizeof(sysctl_process_page_mixed_fatal),
 		.mode		= 0644,
 		.proc_handler	= proc_dointvec_minmax,
 		.extra1		= SYSCTL_ZERO,
@@ -890,30 +905,99 @@ static void process_page_check_loop(const struct vm_fault *vmf)
 		  vmf->flags);
 }
 
+/* It is mixed: tell what came, with which access, and what does not go with it. */
+static void process_page_trace(struct vm_fault *vmf, bool after, vm_fault_t ret)
+{
+	pte_t last = __pte(0), pte = __pte(0);
+	unsigned int i;
+	pte_t *ptep;
+
+	if (!trace_process_page_mixed_enabled() ||
+	    READ_ONCE(vmf->vma->vm_mm->page_demoted))
+		return;
+	ptep = pte_offset_map_lock(vmf->vma->vm_mm, vmf->pmd, vmf->address,
+				   &vmf->ptl);
+	if (!ptep)
+		return;
+	for (i = 1; i < vmf_nr_pages(vmf); i++) {
+		last = ptep_get(ptep + i - 1);
+		pte = ptep_get(ptep + i);
+		if (pte_none(last) != pte_none(pte) ||
+		    pte_present(last) != pte_present(pte) ||
+		    (pte_present(pte) && pte_pfn(last) + 1 != pte_pfn(pte)))
+			break;
+	}
+	pte_unmap_unlock(ptep, vmf->ptl);
+	trace_process_page_mixed(vmf, after, ret, i, last, pte);
+}
+
 /*
- * What a fault leaves behind is whole or the mm is demoted. Counted only: it may
- * be mixed again already, by reclaim that gave up half way, and is then repaired
- * by the next fault.
+ * Whether what is mixed does not stay so: somebody else has a fault there, and is
+ * not done, or the mm is demoted. What reclaim has left in part has no other end
+ * than the next fault, and is no error either.
+ */
+static bool process_page_settles(struct vm_fault *vmf)
+{
+	enum process_page_state state;
+	unsigned int i, busy;
+	bool swap = false;
+	pte_t *ptep;
+
+	for (i = 0; i < 50; i++) {
+		fsleep(2000);
+		if (READ_ONCE(vmf->vma->vm_mm->page_demoted))
+			return true;
+		state = process_page_state(vmf, &busy);
+		if (state != PROCESS_PAGE_MIXED && state != PROCESS_PAGE_STALE)
+			return true;
+	}
+	ptep = pte_offset_map_lock(vmf->vma->vm_mm, vmf->pmd, vmf->address,
+				   &vmf->ptl);
+	if (!ptep)
+		return true;
+	for (i = 0; i < vmf_nr_pages(vmf) && !swap; i++) {
+		const pte_t pte = ptep_get(ptep + i);
+
+		swap = !pte_none(pte) && !pte_present(pte);
+	}
+	pte_unmap_unlock(ptep, vmf->ptl);
+	return swap;
+}
+
+/*
+ * What a fault leaves behind is whole or the mm is demoted. Not an error as such:
+ * it may be mixed again already, by reclaim that gave up half way, and is then
+ * repaired by the next fault.
  */
 static void process_page_check(struct vm_fault *vmf, vm_fault_t ret)
 {
 	enum process_page_state state;
 	unsigned int busy;
 
-	if ((ret & (VM_FAULT_ERROR | VM_FAULT_RETRY | VM_FAULT_COMPLETED)))
+	if (ret & VM_FAULT_ERROR)
 		return;
 	process_page_check_loop(vmf);
-	if (READ_ONCE(vmf->vma->vm_mm->page_demoted))
+	if ((ret & (VM_FAULT_RETRY | VM_FAULT_COMPLETED)) ||
+	    READ_ONCE(vmf->vma->vm_mm->page_demoted))
 		return;
 	state = process_page_state(vmf, &busy);
 	if (state != PROCESS_PAGE_MIXED && state != PROCESS_PAGE_STALE)
 		return;
 	count_vm_event(PROCESS_PAGE_FAULT_MIXED);
-	pr_debug_ratelimited("process page size: %s[%d]: mixed at %#lx after fault %#x, flags %#x\n",
-			     current->comm, task_tgid_nr(current),
-			     vmf->real_address, ret, vmf->flags);
+	process_page_trace(vmf, true, ret);
+	if (!READ_ONCE(sysctl_process_page_mixed_fatal) ||
+	    (current->flags & PF_KTHREAD) || process_page_settles(vmf))
+		return;
+	pr_err("process page size: %s[%d]: %#lx stays mixed after a fault, flags %#x, which vm.process_page_mixed_fatal forbids\n",
+	       current->comm, task_tgid_nr(current), vmf->real_address,
+	       vmf->flags);
+	force_fatal_sig(SIGABRT);
 }
 #else
+static void process_page_trace(struct vm_fault *vmf, bool after, vm_fault_t ret)
+{
+}
+
 static void process_page_check(struct vm_fault *vmf, vm_fault_t ret)
 {
 }
@@ -936,6 +1020,8 @@ static vm_fault_t __process_page_fault(struct vm_fault *vmf)
 		return ret;
 
 	state = process_page_state(vmf, &busy);
+	if (state == PROCESS_PAGE_STALE || state == PROCESS_PAGE_MIXED)
+		process_page_trace(vmf, false, 0);
 	if (state == PROCESS_PAGE_STALE) {
 		process_page_zap(vmf);
 		state = PROCESS_PAGE_ABSENT;

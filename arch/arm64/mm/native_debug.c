@@ -266,16 +266,15 @@ void native_debug_tlbi(struct native_pgt *np, const struct native_tlbi *op)
 /**
  * __native_debug_tlbi_mm - see native_debug_tlbi_mm()
  * @mm: the mm; it has a native table
- * @asid: the ASID
  *
  * Context: Any.
  */
-void __native_debug_tlbi_mm(struct mm_struct *mm, unsigned long asid)
+void __native_debug_tlbi_mm(struct mm_struct *mm)
 {
 	native_debug_tlbi(mm_native(mm), &(struct native_tlbi) {
 		.kind = NATIVE_TLBI_ASID,
 		.broadcast = true,
-		.asid = asid,
+		.asid = ASID(mm),
 	});
 }
 

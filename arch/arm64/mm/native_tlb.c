@@ -83,3 +83,39 @@ bool native_flush_tlb_range(struct mm_struct *mm, unsigned long start,
 	}
 	return true;
 }
+
+/**
+ * native_do_flush_tlb_range - __do_flush_tlb_range() where there is a native table
+ * @vma: the VMA
+ * @start: first address
+ * @end: address behind the last one
+ * @stride: what the Linux entries map, in bytes
+ * @tlb_level: their level
+ * @flags: as there
+ *
+ * Context: Any.
+ */
+void native_do_flush_tlb_range(struct vm_area_struct *vma, unsigned long start,
+			       unsigned long end, unsigned long stride,
+			       int tlb_level, tlbf_t flags)
+{
+	struct mm_struct *mm = vma->vm_mm;
+	const bool broadcast = !(flags & TLBF_NOBROADCAST);
+
+	if (!native_flush_tlb_range(mm, start, end, !(flags & TLBF_NOWALKCACHE),
+				    broadcast)) {
+		__do_flush_linux_tlb_range(vma, start, end, stride, tlb_level,
+					   flags);
+		return;
+	}
+
+	if (!(flags & TLBF_NONOTIFY))
+		mmu_notifier_arch_invalidate_secondary_tlbs(mm, start, end);
+
+	if (flags & TLBF_NOSYNC)
+		return;
+	if (broadcast)
+		__tlbi_sync_s1ish(mm);
+	else
+		dsb(nsh);
+}

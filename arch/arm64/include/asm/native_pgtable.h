@@ -188,12 +188,11 @@ static __always_inline bool native_wait(struct mm_struct *mm)
 #endif /* CONFIG_ARM64_NATIVE_PGTABLE */
 
 #ifdef CONFIG_ARM64_NATIVE_PGTABLE_DEBUG
-void __native_debug_tlbi_mm(struct mm_struct *mm, unsigned long asid);
+void __native_debug_tlbi_mm(struct mm_struct *mm);
 void __native_debug_tlbi_all(void);
 void __native_debug_new_asid(struct mm_struct *mm);
 #else
-static inline void __native_debug_tlbi_mm(struct mm_struct *mm,
-					  unsigned long asid) { }
+static inline void __native_debug_tlbi_mm(struct mm_struct *mm) { }
 static inline void __native_debug_tlbi_all(void) { }
 static inline void __native_debug_new_asid(struct mm_struct *mm) { }
 #endif
@@ -201,18 +200,16 @@ static inline void __native_debug_new_asid(struct mm_struct *mm) { }
 /**
  * native_debug_tlbi_mm - note that all entries of an ASID are invalidated
  * @mm: the mm that this is done for
- * @asid: the ASID
  *
  * The notes of the debug option are made before the TLB is invalidated: what
  * is zeroed after that is not noted as invalidated, although it may be.
  *
  * Context: Any.
  */
-static __always_inline void native_debug_tlbi_mm(struct mm_struct *mm,
-						 unsigned long asid)
+static __always_inline void native_debug_tlbi_mm(struct mm_struct *mm)
 {
 	if (IS_ENABLED(CONFIG_ARM64_NATIVE_PGTABLE_DEBUG) && mm_native(mm))
-		__native_debug_tlbi_mm(mm, asid);
+		__native_debug_tlbi_mm(mm);
 }
 
 /**
