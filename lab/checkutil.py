@@ -37,6 +37,15 @@ class Parser(argparse.ArgumentParser):
         sys.exit(2)
 
 
+def qemu():
+    """QEMU and its version."""
+    try:
+        said = subprocess.run(["qemu-system-aarch64", "--version"], stdout=subprocess.PIPE, text=True).stdout
+    except FileNotFoundError:
+        said = ""
+    return (said.splitlines() or ["no QEMU"])[0]
+
+
 class Counts:
     """What is passed, failed and skipped, told as it becomes known."""
 
@@ -66,7 +75,8 @@ class Counts:
         return ok
 
     def close(self):
-        self.say(f"{self.rows} rows compared, {time.monotonic() - self.started:.0f} s")
+        rows = f"{self.rows} rows compared, " if self.rows else ""
+        self.say(f"{rows}{time.monotonic() - self.started:.0f} s; {qemu()}")
         print(f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped", flush=True)
         return 1 if self.failed or not self.passed else 0
 
@@ -129,6 +139,7 @@ class Test:
         self.status = None
         self.seconds = 0
         self.lines = []
+        self.counted = {}
 
     def line(self, line):
         self.lines.append(line)
@@ -145,6 +156,10 @@ class Test:
 
     def count(self, result):
         return sum(1 for r in self.results.values() if r == result)
+
+    def told(self):
+        """What the kernel counted, where that is not nothing."""
+        return "".join(f", {n} {name.removeprefix('process_page_')}" for name, n in self.counted.items() if n)
 
     def problems(self):
         """Lines for the user about what went wrong; none if all is well."""
@@ -176,12 +191,15 @@ def parse_tests(text):
     for line in text.splitlines():
         begin = re.match(r"^# begin (\S+)$", line)
         end = re.match(r"^# end (\S+) status (\d+) after (\d+) s$", line)
+        counted = re.match(r"^# counted (process_page_\w+) (\d+)$", line)
         if begin:
             current = Test(begin.group(1))
             tests.append(current)
         elif end and current:
             current.status, current.seconds = int(end.group(2)), int(end.group(3))
             current = None
+        elif current and counted:
+            current.counted[counted.group(1)] = int(counted.group(2))
         elif current:
             current.line(line)
     return tests
@@ -309,6 +327,24 @@ def compare_rows(golden, ours, known):
 # Tests that are not started with other page sizes, for all that they look at is in
 # processes that they start themselves, with each size.
 ONCE = ("errno_matrix_test", "error_test", "exec_test")
+# Of those, what is long: every day they do not run again. A child that is to have the default
+# size has that of the kernel, whatever its parent has.
+LONG = ("anon_test", "file_test", "share_test", "pin_test", "pressure_test")
+
+# Tests that do the same under "4k" as under "default" where the kernel has 4K pages: every day,
+# they do it once.
+SAME_AT_4K = (*LONG, "error_test", "exec_test", "native_test")
+
+
+def rerun(test, everything=True):
+    """Whether a test is started with other page sizes too."""
+    return test not in ONCE and (everything or test not in LONG)
+
+
+def same_at_4k(test, kernel, everything=True):
+    """Whether a test leaves out the page size that is the kernel's."""
+    return not everything and kernel.startswith("4k") and test in SAME_AT_4K
+
 
 # So long the rows of one page size may take, where no debug option makes it slow.
 ROWS_SECONDS = 120
@@ -320,7 +356,13 @@ mkdir -p results
 export TIMEOUT
 for size in $1; do
 	case $size in
-	default) ./run > results/tests-default 2>&1 ;;
+	default)
+		for test in $(cat tests); do
+			OPTIONS=
+			! echo "$test" | grep -qxE "$5" || OPTIONS='-V 4k'
+			export OPTIONS
+			./run "$test"
+		done > results/tests-default 2>&1 ;;
 	*) OPTIONS=$4 setarch --pagesize=$size ./run $(grep -vxE "$3" tests) > results/tests-$size 2>&1 ;;
 	esac
 	echo "tests $size"
@@ -348,7 +390,10 @@ INHERITED = "-V 4k -V 16k -V 64k"
 
 
 def guest(name, options, tests=("default",), rows=(), limit=1800, each=300, everything=True):
-    """Run the tests in a guest. Returns the folder of results, the status and what lab/vm said."""
+    """
+    Run the tests in a guest. Returns the folder of results, the status and what lab/vm said. Without
+    everything, the name is that of the kernel.
+    """
     folder = os.path.join(BUILD, "check", name)
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(os.path.join(BUILD, "selftests", "pagesize"), folder,
@@ -361,21 +406,44 @@ def guest(name, options, tests=("default",), rows=(), limit=1800, each=300, ever
     with open(said, "w") as f:
         status, _ = run([os.path.join(LAB, "vm"), "run", *options, "--share", folder, "--timeout", str(limit),
                          "--log", os.path.join(folder, "console.log"),
-                         "--", "/mnt/job", " ".join(tests), " ".join(rows), "|".join(ONCE),
-                         "" if everything else INHERITED], output=f)
+                         "--", "/mnt/job", " ".join(tests), " ".join(rows),
+                         "|".join(test for test in (*ONCE, *LONG) if not rerun(test, everything)),
+                         "" if everything else INHERITED,
+                         "|".join(test for test in SAME_AT_4K if same_at_4k(test, name, everything))], output=f)
     with open(said, errors="replace") as f:
         return os.path.join(folder, "results"), status, f.read()
 
 
-def judge_guest(counts, what, result, tests=("default",), rows=(), expected=None):
-    """Count what a guest did; expected: {size: names that must pass}."""
+# Tests in which processes may go back to the kernel's own page tables, and why; in no other one.
+DEMOTING = {
+    "memory_test": "now and then, memory that is shared with a partner of smaller pages",
+    "file_test": "files that are cached in pieces, or lose their end while they are mapped",
+    "share_test": "files and shared memory that a process with smaller pages has in pieces",
+    "pin_test": "pins that keep a block from being made whole",
+    "pressure_test": "reclaim and swap, in pieces",
+    "error_test": "no memory; pages that cannot be read or written",
+    "native_test": "asks for it: by debugfs, and to see what it costs and that it can be fatal",
+}
+
+
+def judge_demotions(tests):
+    """A line for each test where a process was demoted and no reason is known."""
+    return [f"{name}: {test.counted['process_page_demote']} demotions" for name, test in tests.items()
+            if test.counted.get("process_page_demote") and test.name not in DEMOTING]
+
+
+def judge_guest(counts, what, result, tests=("default",), rows=(), expected=None, everything=True):
+    """
+    Count what a guest did; expected: {size: names that must pass}. Without everything, "what" is the
+    name of the kernel.
+    """
     results, status, said = result
     counts.check(f"{what}: guest", status == 0,
                  said.splitlines()[-25:] + [f"lab/vm: status {status}"])
     if not re.search(r"\+(perf|nonative|off)\b", what):
         judge_kunit(counts, what, os.path.join(os.path.dirname(results), "console.log"))
     listed = open(os.path.join(BUILD, "selftests", "pagesize", "tests")).read().split()
-    passed = {}
+    passed, ran = {}, {}
     for size in tests:
         under = "" if size == "default" else f" under {size}"
         try:
@@ -384,15 +452,21 @@ def judge_guest(counts, what, result, tests=("default",), rows=(), expected=None
         except FileNotFoundError:
             found = {}
         for name in listed:
-            if size != "default" and name in ONCE:
+            if size != "default" and not rerun(name, everything):
                 continue
             test = found.get(name) or Test(name)
             problems = test.problems()
             failed = test.count("fail") or int(bool(problems))
             counts.add(f"{what}: {name}{under}", test.count("pass"), failed, test.count("skip"), problems[:60],
-                       note=f" ({test.seconds} s)")
+                       note=f" ({test.seconds} s{test.told()})")
+            ran[name + under] = test
             if size == "default":
                 passed[name] = test.results
+    if not re.search(r"\+off\b", what):
+        counted = sum(test.name not in DEMOTING for test in ran.values() if "process_page_demote" in test.counted)
+        demoted = judge_demotions(ran)
+        counts.check(f"{what}: no process was demoted in {counted} tests that have no reason for it",
+                     bool(counted) and not demoted, demoted or ["no test said how many were"])
     for size in rows:
         match = re.search(rf"^rows {size} status (\d+) after (\d+) s$", said, re.M)
         seconds = int(match[2]) if match else 0
@@ -404,7 +478,9 @@ def judge_guest(counts, what, result, tests=("default",), rows=(), expected=None
         if not names:
             counts.add(f"{what}: results under {size}", skipped=1, details=[f"no golden results for {size}"])
             continue
-        wanted = [(test, name, re.sub(r"^pages\.default\.", f"pages.{size}.", name)) for test, name in names]
+        # What was left out is the same as what the default is.
+        wanted = [(test, name, name if size == "4k" and same_at_4k(test, what, everything) else
+                   re.sub(r"^pages\.default\.", f"pages.{size}.", name)) for test, name in names]
         missing = [f"{test} {here} passes on {ORACLES[size]} as {name}, here: "
                    f"{passed.get(test, {}).get(here, 'not run')}"
                    for test, name, here in wanted if passed.get(test, {}).get(here) != "pass"]
