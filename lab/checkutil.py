@@ -354,12 +354,15 @@ JOB = r"""#!/bin/sh
 cd /mnt || exit 1
 mkdir -p results
 export TIMEOUT
+# What must never be ends the test. Only kernels with the debug option can tell.
+[ ! -e /proc/sys/vm/process_page_mixed_fatal ] || echo 1 > /proc/sys/vm/process_page_mixed_fatal
 for size in $1; do
 	case $size in
 	default)
 		for test in $(cat tests); do
 			OPTIONS=
 			! echo "$test" | grep -qxE "$5" || OPTIONS='-V 4k'
+			[ -z "$4" ] || [ "$test" != file_test ] || OPTIONS="$OPTIONS -T remount"
 			export OPTIONS
 			./run "$test"
 		done > results/tests-default 2>&1 ;;
@@ -416,6 +419,7 @@ def guest(name, options, tests=("default",), rows=(), limit=1800, each=300, ever
 
 # Tests in which processes may go back to the kernel's own page tables, and why; in no other one.
 DEMOTING = {
+    "vdso_test": "the data of a time namespace for which no block can be had",
     "memory_test": "now and then, memory that is shared with a partner of smaller pages",
     "file_test": "files that are cached in pieces, or lose their end while they are mapped",
     "share_test": "files and shared memory that a process with smaller pages has in pieces",

@@ -1048,16 +1048,16 @@ static vm_fault_t __process_page_fault(struct vm_fault *vmf)
 	}
 
 	ret = process_page_handle_pte_fault(vmf);
-	/*
-	 * It may be the first kernel page that is not to be had, and not ours;
-	 * or a driver has mapped that one, and not ours.
-	 */
+	/* It may be the first kernel page that is not to be had, and not ours. */
 	if (state == PROCESS_PAGE_ABSENT &&
-	    ((ret & (VM_FAULT_SIGBUS | VM_FAULT_HWPOISON)) ||
-	     (ret == VM_FAULT_NOPAGE &&
-	      (vmf->vma->vm_flags & (VM_PFNMAP | VM_MIXEDMAP)))) &&
+	    (ret & (VM_FAULT_SIGBUS | VM_FAULT_HWPOISON)) &&
 	    !(ret & (VM_FAULT_RETRY | VM_FAULT_COMPLETED)) &&
 	    vmf->real_address - vmf->address >= PAGE_SIZE)
+		return process_page_pieces(vmf);
+	/* Or a driver has mapped that one only. */
+	if (state == PROCESS_PAGE_ABSENT && ret == VM_FAULT_NOPAGE &&
+	    (vma->vm_flags & (VM_PFNMAP | VM_MIXEDMAP)) &&
+	    process_page_state(vmf, &busy) != PROCESS_PAGE_WHOLE)
 		return process_page_pieces(vmf);
 	if (!(ret & VM_FAULT_FALLBACK))
 		return ret;

@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 
 #include "pagesize_fixture.h"
+#include "pagesize_system.h"
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL	102
@@ -33,6 +34,7 @@
 #endif
 
 #define SZ_2M			0x200000UL
+#define SZ_1G			0x40000000UL
 
 /* Faults beside those that are counted: of the stack, of libc's data. */
 #define OTHER_FAULTS		4
@@ -242,12 +244,13 @@ static void cow_actor(int actor)
 	if (pid > 0 && (waitpid(pid, &status, 0) != pid || status))
 		_exit(1);
 	fill(cow.mem, ORDERS * page_size(), actor);
-	_exit(!filled(cow.mem, ORDERS * page_size(), actor));
+	_exit(!filled(cow.mem, ORDERS * page_size(), actor) || demoted());
 }
 
 static void child_cow_orders(int argc, char **argv)
 {
 	unsigned long P = page_size();
+	unsigned long copies = vm_events("process_page_cow");
 	unsigned char event[EVENTS];
 	int step, actor, status;
 	unsigned int nr = 0;
@@ -277,6 +280,10 @@ static void child_cow_orders(int argc, char **argv)
 	for (nr = 0; nr < 2 * ORDERS; nr++)
 		if (!CHECK(filled(cow.mem + nr * P / 2, P / 2, 2UL << 32)))
 			break;
+	CHECK(!demoted());
+	/* Each page was copied for the first two of three that wrote to it. */
+	if (page_size() > kernel_page_size())
+		CHECK(vm_events("process_page_cow") - copies >= 2 * ORDERS);
 }
 
 static bool nothing(void *arg)
@@ -304,6 +311,49 @@ static void child_reuse(int argc, char **argv)
 	CHECK(about(minor_faults() - before, 0));
 	CHECK(smaps_kb(p, "Rss") == n * P / 1024);
 	CHECK(smaps_kb(p, "Private_Dirty") == n * P / 1024);
+	CHECK(!demoted());
+}
+
+static bool copy_private(void *arg)
+{
+	unsigned long P = page_size(), i;
+	char *p = arg;
+
+	for (i = 0; i < 8; i++)
+		*(unsigned long *)(p + i * P + P / 2) = 0;
+	for (i = 0; i < 8; i++)
+		CHECK(*(unsigned long *)(p + i * P + P / 2) == 0);
+	CHECK(!demoted());
+	return !child_failures();
+}
+
+/* Copies of pages of a file, of which some were read before. */
+static void child_private(int argc, char **argv)
+{
+	unsigned long P = page_size(), n = 8, i;
+	char *p, *buf = map_plain(n * P, 0);
+	int fd = temp_file(NULL);
+
+	fill(buf, n * P, 20);
+	CHECK(pwrite(fd, buf, n * P, 0) == n * P);
+	p = mmap(NULL, n * P, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	if (!CHECK(p != MAP_FAILED))
+		return;
+	for (i = 0; i < n; i += 2)
+		CHECK(*(long *)(p + i * P + P / 2) == 20 + i * P + P / 2);
+	for (i = 0; i < n; i++)
+		*(long *)(p + i * P + i * P / n + 8) = 1;
+	CHECK(smaps_kb(p, "Anonymous") == n * P / 1024);
+	CHECK(filled(p, n * P, 20));
+	CHECK(in_child(copy_private, p));
+	CHECK(filled(p, n * P, 20));
+	for (i = 0; i < n; i++)
+		CHECK(*(long *)(p + i * P + i * P / n + 8) == 1);
+	CHECK(pread(fd, p, n * P, 0) == n * P && filled(p, n * P, 20));
+	for (i = 0; i < n; i++)
+		CHECK(*(long *)(p + i * P + i * P / n + 8) == 0);
+	CHECK(!demoted());
+	close(fd);
 }
 
 static void child_madvise(int argc, char **argv)
@@ -365,6 +415,43 @@ static void child_madvise(int argc, char **argv)
 	CHECK(filled(p + 2 * P, 3 * P, 8));
 }
 
+/* What may be freed, and is, goes as a whole or stays as a whole. */
+static void child_free(int argc, char **argv)
+{
+	unsigned long P = page_size(), n = 16, i;
+	char *p = map_plain(n * P, 0);
+	unsigned int tries;
+	long kb;
+
+	/* Else it may be on its way to the LRU of another CPU. */
+	CHECK(stay_here());
+	fill(p, n * P, 23);
+	CHECK(!madvise(p + 2 * P, 8 * P, MADV_FREE));
+	/* What is written to stays, and so does the rest of its page. */
+	p[4 * P + P / 2 + 8] = 1;
+	p[7 * P + 8] = 1;
+	p[9 * P + P - 8] = 1;
+	for (tries = 0; tries < 20; tries++) {
+		CHECK(!madvise(p + 2 * P, 8 * P, MADV_PAGEOUT));
+		kb = smaps_kb(p, "Rss");
+		CHECK(kb % (P / 1024) == 0);
+		if (kb <= (n - 5) * P / 1024)
+			break;
+	}
+	CHECK(kb <= (n - 5) * P / 1024);
+	for (i = 2; i < 10; i++) {
+		if (i == 4 || i == 7 || i == 9)
+			CHECK(filled(p + i * P, P, 23 + i * P));
+		else
+			CHECK(all_zero(p + i * P, P));
+	}
+	CHECK(p[4 * P + P / 2 + 8] == 1 && p[7 * P + 8] == 1 &&
+	      p[9 * P + P - 8] == 1);
+	CHECK(filled(p, 2 * P, 23));
+	CHECK(filled(p + 10 * P, 6 * P, 23 + 10 * P));
+	CHECK(!demoted());
+}
+
 static void child_guard(int argc, char **argv)
 {
 	unsigned long P = page_size(), n = 8, i;
@@ -424,16 +511,22 @@ static void child_mprotect(int argc, char **argv)
 	CHECK(filled(p, n * P, 11));
 }
 
-/* A place of @len bytes at a multiple of 2M. */
-static char *place(size_t len)
+/* A place of @len bytes at a multiple of @align. */
+static char *place_at(size_t len, unsigned long align)
 {
 	char *p, *q;
 
-	p = mmap(NULL, len + SZ_2M, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS |
+	p = mmap(NULL, len + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS |
 		 MAP_NORESERVE, -1, 0);
-	q = (char *)(((unsigned long)p + SZ_2M - 1) & ~(SZ_2M - 1));
-	munmap(p, len + SZ_2M);
+	CHECK(p != MAP_FAILED);
+	q = (char *)(((unsigned long)p + align - 1) & ~(align - 1));
+	munmap(p, len + align);
 	return q;
+}
+
+static char *place(size_t len)
+{
+	return place_at(len, SZ_2M);
 }
 
 static char *map_at(char *p, size_t len)
@@ -449,6 +542,69 @@ static bool moved_filled(void *arg)
 	return filled(arg, 2 * SZ_2M, 12);
 }
 
+/* Some process pages, the first and the last among them, of @len bytes. */
+#define SPARSE			20
+
+static unsigned long sparse_off(size_t len, unsigned long i)
+{
+	unsigned long P = page_size();
+
+	return (len / P - 1) * i / (SPARSE - 1) * P;
+}
+
+static bool sparse_filled(char *p, size_t len)
+{
+	unsigned long P = page_size(), i, off;
+	bool right = true;
+
+	for (i = 0; i < SPARSE; i++) {
+		off = sparse_off(len, i);
+		right &= filled(p + off, P, 24 + off);
+		if (i < SPARSE - 1)
+			right &= all_zero(p + off + P, P);
+	}
+	return right;
+}
+
+static bool sparse_is_there(void *arg)
+{
+	return sparse_filled(arg, 2 * SZ_1G);
+}
+
+/* As tables of page tables, where page tables are moved at all. */
+static void move_tables(void)
+{
+	unsigned long P = page_size(), len = 2 * SZ_1G, off, i;
+	char *p, *q;
+
+	p = mmap(place_at(len, SZ_1G), len, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+		 0);
+	if (!CHECK(p != MAP_FAILED))
+		return;
+	for (i = 0; i < SPARSE; i++) {
+		off = sparse_off(len, i);
+		fill(p + off, P, 24 + off);
+	}
+	q = place_at(len, SZ_1G);
+	CHECK(mremap(p, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, q) == q);
+	for (i = 0; i < SPARSE; i++)
+		CHECK(load_signal(p + sparse_off(len, i)) == SIGSEGV);
+	CHECK(smaps_kb(q, "Rss") == SPARSE * P / 1024);
+	CHECK(sparse_filled(q, len));
+	/* Shared with a child, and back. */
+	CHECK(in_child(sparse_is_there, q));
+	p = place_at(len, SZ_1G);
+	CHECK(mremap(q, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, p) == p);
+	for (i = 0; i < SPARSE; i++) {
+		off = sparse_off(len, i);
+		CHECK(load_signal(q + off) == SIGSEGV);
+		fill(p + off + P / 2, 512, 24 + off + P / 2);
+	}
+	CHECK(sparse_filled(p, len));
+	CHECK(!munmap(p, len));
+}
+
 static void child_mremap(int argc, char **argv)
 {
 	unsigned long P = page_size(), len = 2 * SZ_2M, off, i;
@@ -456,6 +612,8 @@ static void child_mremap(int argc, char **argv)
 	const unsigned long shift[] = { 0, P };
 	char *p, *q;
 
+	/* What is moved is not a huge page. */
+	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 	for (i = 0; i < ARRAY_SIZE(shift); i++) {
 		p = map_at(place(len), len);
 		fill(p, len, 12);
@@ -516,6 +674,9 @@ static void child_mremap(int argc, char **argv)
 	CHECK(filled(q + P, 5 * P, 15));
 	CHECK(all_zero(q + 6 * P, 2 * P));
 	CHECK(filled(q + 8 * P, 56 * P, 16 + 8 * P));
+
+	move_tables();
+	CHECK(!demoted());
 }
 
 /* Without the privilege to exceed limits. */
@@ -768,18 +929,139 @@ static void child_futex(int argc, char **argv)
 	close(fd);
 }
 
+/* A file that is in the page cache in kernel pages, as each came alone. */
+static void fill_small(int fd, size_t len, unsigned long seed)
+{
+	char buf[SZ_4K] = "";
+	size_t off = len;
+
+	while (off) {
+		off -= SZ_4K;
+		fill(buf, SZ_4K, seed + off);
+		CHECK(pwrite(fd, buf, SZ_4K, off) == SZ_4K);
+	}
+}
+
+static bool futex_set(char *word, int flags, int value)
+{
+	uint32_t mine = 0;
+
+	return syscall(__NR_futex, &mine, FUTEX_WAKE_OP | flags, 0, NULL, word,
+		       FUTEX_OP(FUTEX_OP_SET, value, FUTEX_OP_CMP_EQ, 0)) == 0;
+}
+
+/*
+ * The first access is a store by the kernel. With a private futex, it must not
+ * drop the lock on the mm for that.
+ */
+static void set_small(int fd)
+{
+	unsigned long P = page_size(), len = 4 * P, i, at;
+	char *p, *buf = malloc(len);
+	uint32_t value;
+
+	fill_small(fd, len, 25);
+	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED) {
+		printf("# such a file cannot be mapped\n");
+		return;
+	}
+	for (i = 0; i < 4; i++) {
+		at = i * P + (i % 2 ? 0 : P - SZ_4K) + 8;
+		CHECK(futex_set(p + at, i < 2 ? FUTEX_PRIVATE_FLAG : 0, 77));
+		CHECK(pread(fd, &value, 4, at) == 4 && value == 77);
+	}
+	CHECK(pread(fd, buf, len, 0) == len && filled(buf, len, 25));
+	CHECK(!memcmp(buf, p, len));
+	for (i = 0; i < 4; i++) {
+		at = i * P + (i % 2 ? 0 : P - SZ_4K) + 8;
+		CHECK(*(uint32_t *)(p + at) == 77);
+	}
+	CHECK(!munmap(p, len));
+	free(buf);
+}
+
+/* And by another process, which may drop it here, and must not there. */
+static void poke_small(int fd)
+{
+	unsigned long P = page_size(), len = 4 * P, off, turn;
+	char *p, *buf = malloc(len);
+	int status;
+	pid_t pid;
+
+	fill_small(fd, len, 26);
+	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		return;
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		raise(SIGSTOP);
+		_exit(!filled(p, len, 26));
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && WIFSTOPPED(status));
+	for (turn = 0; turn < 2; turn++) {
+		for (off = 0; off < len; off += SZ_4K) {
+			char *to = p + off + 8 + 8 * turn;
+			long value = ~off - turn;
+			struct iovec local = { &value, 8 }, remote = { to, 8 };
+
+			if (off / P % 2 == turn)
+				CHECK(process_vm_writev(pid, &local, 1, &remote,
+							1, 0) == 8);
+			else
+				CHECK(!ptrace(PTRACE_POKEDATA, pid, to, value));
+		}
+	}
+	CHECK(pread(fd, buf, len, 0) == len && filled(buf, len, 26));
+	for (off = 0; off < len; off += SZ_4K)
+		if (!CHECK(*(long *)(buf + off + 8) == ~off &&
+			   *(long *)(buf + off + 16) == ~off - 1))
+			break;
+	CHECK(!memcmp(buf, p, len));
+	CHECK(!ptrace(PTRACE_CONT, pid, NULL, NULL));
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	CHECK(!munmap(p, len));
+	free(buf);
+}
+
+static void child_futex_small(int argc, char **argv)
+{
+	int i, fd;
+
+	/* Nobody waits for another CPU to have its folios on the LRU. */
+	CHECK(stay_here());
+	for (i = 0; i < 4; i++) {
+		fd = i < 2 ? syscall(__NR_memfd_create, "small", 0) :
+			     temp_file(NULL);
+		CHECK(fd >= 0);
+		/* For each a new file: it is in pieces only once. */
+		if (i % 2)
+			poke_small(fd);
+		else
+			set_small(fd);
+		close(fd);
+		if (i == 1)
+			CHECK(!demoted());
+	}
+}
+
 static const struct child children[] = {
 	{ "first-touch", child_first_touch },
 	{ "sparse", child_sparse },
 	{ "cow-orders", child_cow_orders },
 	{ "reuse", child_reuse },
+	{ "private", child_private },
 	{ "madvise", child_madvise },
+	{ "free", child_free },
 	{ "guard", child_guard },
 	{ "mprotect", child_mprotect },
 	{ "mremap", child_mremap },
 	{ "mlock", child_mlock },
 	{ "ptrace", child_ptrace },
 	{ "futex", child_futex },
+	{ "futex-small", child_futex_small },
 	{ }
 };
 
@@ -803,9 +1085,19 @@ TEST_F(pages, reuse)
 	EXPECT_CHILD("reuse");
 }
 
+TEST_F(pages, private)
+{
+	EXPECT_CHILD("private");
+}
+
 TEST_F(pages, madvise)
 {
 	EXPECT_CHILD("madvise");
+}
+
+TEST_F(pages, free)
+{
+	EXPECT_CHILD("free");
 }
 
 TEST_F(pages, guard)
@@ -836,6 +1128,11 @@ TEST_F(pages, ptrace)
 TEST_F(pages, futex)
 {
 	EXPECT_CHILD("futex");
+}
+
+TEST_F(pages, futex_small)
+{
+	EXPECT_CHILD("futex-small");
 }
 
 int main(int argc, char **argv)

@@ -17,6 +17,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 #include <linux/dm-ioctl.h>
 #include <linux/falloc.h>
@@ -46,6 +47,8 @@
 #define SECTOR		512UL
 /* Nothing here takes long unless it loops. */
 #define PATIENCE	60
+/* What is slow is waited for a little, and then done without. */
+#define SECONDS		3
 
 static bool on_xfs(void)
 {
@@ -118,6 +121,30 @@ static bool fail_sectors(unsigned long from, unsigned long to)
 static void heal(void)
 {
 	CHECK(fail_sectors(0, 0));
+}
+
+/* From now on, what is read and written waits; until it does no longer. */
+static void stop_disk(bool stop)
+{
+	struct dm_table table = { };
+
+	CHECK(dm(DM_DEV_SUSPEND, &table, !stop ? 0 :
+		 DM_SUSPEND_FLAG | DM_SKIP_LOCKFS_FLAG | DM_NOFLUSH_FLAG));
+}
+
+/* One who lets the disk go on after a while, whatever we wait for. */
+static pid_t start_disk_later(unsigned int seconds)
+{
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		sleep(seconds);
+		stop_disk(false);
+		_exit(child_failures());
+	}
+	return pid;
 }
 
 /* The block of a kernel page of 4K at @off of a file fails. */
@@ -348,6 +375,110 @@ static void child_unwritable(int argc, char **argv)
 		CHECK(*(unsigned long *)(buf + bad + 24) == value);
 		CHECK(*(unsigned long *)(buf + bad + 32) ==
 		      (flags[i & 1] == MAP_SHARED ? value + 1 : 0));
+		close(fd);
+	}
+}
+
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+/* A load at @off of a file of fill(1), and all of that process page, soon. */
+static void load_soon(const char *p, unsigned long off)
+{
+	const unsigned long P = page_size();
+	const double start = now();
+
+	CHECK(load_signal(p + off) == 0);
+	CHECK(filled(p + off / P * P, P, 1 + off / P * P));
+	if (!CHECK(now() - start < SECONDS))
+		printf("# %.1f s\n", now() - start);
+}
+
+/* A disk that takes its time to write a part of a process page. */
+static void child_writeback(int argc, char **argv)
+{
+	unsigned long P = page_size(), len = 4 * P, bad = middle(P), value = 7;
+	const bool larger = kernel_page_size() < P;
+	char *p, *q, *buf = map_anon(len, 0);
+	int fd = new_file(DISK, len, 1);
+	pid_t pid;
+
+	alarm(PATIENCE);
+	uncache(fd);
+	cache(fd, 0, len);
+	p = map_file(fd, len, MAP_SHARED);
+	q = map_file(fd, len, MAP_PRIVATE);
+	CHECK(pwrite(fd, &value, 8, bad + 24) == 8);
+	pid = start_disk_later(PATIENCE / 2);
+	stop_disk(true);
+	CHECK(!sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE));
+
+	CHECK(!demoted());
+	load_soon(p, bad);
+	CHECK(*(unsigned long *)(p + bad + 24) == value);
+	CHECK(demoted_for("file") == larger);
+	/* In a copy. */
+	load_soon(q, bad);
+	CHECK(*(unsigned long *)(q + bad + 24) == value);
+	CHECK(smaps_kb(q, "Anonymous") == (larger ? (long)P >> 10 : 0));
+	/* It was there all the time. */
+	CHECK(waitpid(pid, NULL, WNOHANG) == 0);
+
+	stop_disk(false);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	CHECK(!fsync(fd));
+	CHECK(filled(p, len, 1) && filled(q, len, 1));
+	uncache(fd);
+	CHECK(pread(fd, buf, len, 0) == len && filled(buf, len, 1));
+	CHECK(*(unsigned long *)(buf + bad + 24) == value);
+	close(fd);
+}
+
+/* Somebody reads a part of a process page, which takes a second. */
+static void child_being_read(int argc, char **argv)
+{
+	unsigned long P = page_size(), len = 4 * P, bad = middle(P);
+	static const int flags[] = { MAP_SHARED, MAP_PRIVATE };
+	int i, fd, status;
+	pid_t reader, later;
+	long faults;
+	char *p, c;
+
+	alarm(PATIENCE);
+	for (i = 0; i < 2 * 2; i++) {
+		/* The first kernel page of it, and the one that is read. */
+		const unsigned long off = i / 2 ? bad : P;
+
+		fd = new_file(DISK, len, 1);
+		uncache(fd);
+		cache(fd, 0, bad);
+		cache(fd, bad + SZ_4K, len - bad - SZ_4K);
+		if (kernel_page_size() > SZ_4K)
+			uncache(fd);
+		p = map_file(fd, len, flags[i % 2]);
+		stop_disk(true);
+		later = start_disk_later(1);
+		reader = fork();
+		if (!reader)
+			_exit(pread(fd, &c, 1, bad + 1) != 1);
+		/* So that it has it locked. */
+		usleep(300000);
+		faults = minor_faults();
+		CHECK(load_signal(p + off) == 0);
+		faults = minor_faults() - faults;
+		/* It was not tried again and again. */
+		if (!CHECK(faults < 20))
+			printf("# %ld faults\n", faults);
+		CHECK(waitpid(reader, &status, 0) == reader && !status);
+		CHECK(waitpid(later, &status, 0) == later && !status);
+		CHECK(filled(p, len, 1));
+		munmap(p, len);
 		close(fd);
 	}
 }
@@ -704,6 +835,8 @@ static void child_memory_failure(int argc, char **argv)
 static const struct child children[] = {
 	{ "unreadable", child_unreadable },
 	{ "unwritable", child_unwritable },
+	{ "writeback", child_writeback },
+	{ "being-read", child_being_read },
 	{ "full", child_full },
 	{ "hole", child_hole },
 	{ "no-memory", child_no_memory },
@@ -729,6 +862,22 @@ TEST_F_TIMEOUT(pages, unwritable, 2 * PATIENCE)
 	if (!have_disk())
 		SKIP(return, "no device mapper, or no " DISK);
 	EXPECT_CHILD("unwritable");
+	heal();
+}
+
+TEST_F_TIMEOUT(pages, writeback, 2 * PATIENCE)
+{
+	if (!have_disk())
+		SKIP(return, "no device mapper, or no " DISK);
+	EXPECT_CHILD("writeback");
+	heal();
+}
+
+TEST_F_TIMEOUT(pages, being_read, 2 * PATIENCE)
+{
+	if (!have_disk())
+		SKIP(return, "no device mapper, or no " DISK);
+	EXPECT_CHILD("being-read");
 	heal();
 }
 

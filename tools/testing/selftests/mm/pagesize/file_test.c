@@ -17,6 +17,7 @@
 #include <linux/magic.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -25,6 +26,7 @@
 #include <sys/wait.h>
 
 #include "pagesize_fixture.h"
+#include "pagesize_system.h"
 #include "uring.h"
 
 #define BTRFS_MAGIC		0x9123683e
@@ -42,16 +44,22 @@ static int new_file(size_t size)
 	return fd;
 }
 
-/* A file of @size bytes of fill(@seed). */
-static int filled_file(size_t size, unsigned long seed)
+/* Write @size bytes of fill(@seed) to a file. */
+static void fill_file(int fd, size_t size, unsigned long seed)
 {
 	size_t room = (size + SZ_64K) & ~(SZ_64K - 1);
 	char *buf = map_anon(room, 0);
-	int fd = new_file(0);
 
 	fill(buf, room, seed);
 	CHECK(pwrite(fd, buf, size, 0) == size);
 	munmap(buf, room);
+}
+
+static int filled_file(size_t size, unsigned long seed)
+{
+	int fd = new_file(0);
+
+	fill_file(fd, size, seed);
 	return fd;
 }
 
@@ -74,6 +82,8 @@ static bool same(const char *p, const char *q, size_t len)
 {
 	size_t off;
 
+	if (!memcmp(p, q, len))
+		return true;
 	for (off = 0; off < len; off++) {
 		if (p[off] == q[off])
 			continue;
@@ -126,7 +136,47 @@ static bool file_is(int fd, const char *want, size_t len)
 	return ok;
 }
 
-/* The first process page wholly behind the end of file is not there. */
+static unsigned int magic(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) ? 0 : fs.f_type;
+}
+
+static bool large_folios(int fd)
+{
+	switch (magic(fd)) {
+	case EXT4_SUPER_MAGIC:
+	case XFS_MAGIC:
+	case BTRFS_MAGIC:
+	case TMPFS_MAGIC:
+		return true;
+	}
+	return false;
+}
+
+/* Are there process pages, and folios in the page cache that hold them? */
+static bool whole_pages(int fd)
+{
+	return large_folios(fd) && page_size() > kernel_page_size();
+}
+
+static unsigned long round_up(unsigned long size, unsigned long page)
+{
+	return (size + page - 1) / page * page;
+}
+
+/*
+ * Where SIGBUS starts in a shared mapping of a file of @size bytes. Without
+ * large folios it is mapped in kernel pages.
+ */
+static unsigned long reach(int fd, unsigned long size)
+{
+	return round_up(size, large_folios(fd) ? page_size() :
+						 kernel_page_size());
+}
+
+/* The first page wholly behind the end of file is not there. */
 static void child_eof(int argc, char **argv)
 {
 	unsigned long P = page_size(), i, j, end, off;
@@ -139,10 +189,11 @@ static void child_eof(int argc, char **argv)
 	int fd;
 
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
-		end = (sizes[i] + P - 1) / P * P;
 		for (j = 0; j < ARRAY_SIZE(flags); j++) {
 			/* By reading first, and by storing first. */
 			fd = filled_file(sizes[i], 1);
+			end = flags[j] == MAP_SHARED ? reach(fd, sizes[i]) :
+						       round_up(sizes[i], P);
 			p = map_file(fd, 4 * P, flags[j], 0);
 			CHECK(load_signal(p + end - 1) == 0);
 			CHECK(load_signal(p + end) == SIGBUS);
@@ -175,12 +226,13 @@ static void child_eof(int argc, char **argv)
 /* The same while somebody has a reference to what the page cache has there. */
 static void child_held(int argc, char **argv)
 {
-	unsigned long P = page_size(), size = P + 100;
+	unsigned long P = page_size(), size = P + 100, end;
 	int fd = filled_file(size, 18), fds[2], status, i;
 	loff_t off = P;
 	pid_t pid;
 	char *p, c;
 
+	end = reach(fd, size);
 	for (i = 0; i < 2; i++) {
 		CHECK(!pipe(fds));
 		off = P;
@@ -196,10 +248,10 @@ static void child_held(int argc, char **argv)
 		close(fds[1]);
 		/* The first access is a load, then a store. */
 		p = map_file(fd, 2 * P, MAP_SHARED, 0);
-		CHECK(i ? !store_signal(p + 2 * P - 1) :
-			  !load_signal(p + 2 * P - 1));
+		CHECK(i ? !store_signal(p + end - 1) :
+			  !load_signal(p + end - 1));
 		CHECK(*(unsigned long *)(p + P) == 18 + P);
-		CHECK(all_zero(p + size, 2 * P - size));
+		CHECK(all_zero(p + size, end - size));
 		CHECK(waitpid(pid, &status, 0) == pid && status == 0);
 		munmap(p, 2 * P);
 		close(fd);
@@ -218,6 +270,9 @@ static void child_shared(int argc, char **argv)
 	q = map_file(fd, 2 * P, MAP_SHARED, P);
 	fill(want, len, 2);
 	CHECK(same(p, want, len));
+	/* It can only be mapped as the page cache has it. */
+	if (!large_folios(fd) && P > kernel_page_size())
+		CHECK(demoted_for("file"));
 	/* Written, cleaned, written again; each through another window. */
 	for (i = 0; i < 3; i++) {
 		for (off = i * 512; off < len; off += SZ_4K) {
@@ -258,23 +313,12 @@ static void child_shared(int argc, char **argv)
 	close(fd);
 }
 
-static unsigned int magic(int fd)
+/* Have what is on disk read again. Files in memory stay where they are. */
+static void uncache(int fd)
 {
-	struct statfs fs;
-
-	return fstatfs(fd, &fs) ? 0 : fs.f_type;
-}
-
-static bool large_folios(int fd)
-{
-	switch (magic(fd)) {
-	case EXT4_SUPER_MAGIC:
-	case XFS_MAGIC:
-	case BTRFS_MAGIC:
-	case TMPFS_MAGIC:
-		return true;
-	}
-	return false;
+	CHECK(!fsync(fd));
+	CHECK(!posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED));
+	drop_page_cache();
 }
 
 /* Pages of the file that came one by one, for a mapping that wants more. */
@@ -284,8 +328,7 @@ static int small_pages(size_t len, unsigned long seed)
 	unsigned long off;
 	char c;
 
-	CHECK(!fsync(fd));
-	drop_page_cache();
+	uncache(fd);
 	posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
 	for (off = len; off; off -= SZ_4K)
 		CHECK(pread(fd, &c, 1, off - SZ_4K) == 1);
@@ -338,6 +381,7 @@ static void child_small(int argc, char **argv)
 	unsigned long P = page_size(), len = 8 * P, off;
 	char *p, *q, *want = map_anon(len, 0);
 	int fd = small_pages(len, 4);
+	unsigned long refolds;
 
 	fill(want, len, 4);
 	for (off = 0; off < len; off += 2 * SZ_4K) {
@@ -346,14 +390,47 @@ static void child_small(int argc, char **argv)
 	}
 	p = map_file(fd, len, MAP_SHARED, 0);
 	q = map_file(fd, len, MAP_PRIVATE, 0);
+	refolds = vm_events("process_page_refold");
 	CHECK(same(q, want, 2 * P));
 	CHECK(same(p, want, len / 2));
 	for (off = 1024; off < len; off += SZ_4K)
 		*(long *)(p + off) = *(long *)(want + off) = off;
 	CHECK(same(p, want, len));
 	CHECK(same(q + 2 * P, want + 2 * P, len - 2 * P));
+	/* They were put together where they are: there is no copy of any. */
+	if (whole_pages(fd)) {
+		CHECK(vm_events("process_page_refold") - refolds >=
+		      len / P / 2);
+		CHECK(smaps_kb(q, "Anonymous") == 0);
+		CHECK(!demoted());
+	}
 	CHECK(file_is(fd, want, len));
 	CHECK(same(p, want, len));
+	close(fd);
+}
+
+/*
+ * Once a file is mapped, what is written to it comes in folios that suit,
+ * though it is a kernel page each time: there is nothing to be put together,
+ * but for what others do meanwhile.
+ */
+static void child_preferred(int argc, char **argv)
+{
+	unsigned long P = page_size(), len = 16 * P, off, refolds;
+	char *p, *want = map_anon(len, 0);
+	int fd = filled_file(P, 20);
+
+	if (!whole_pages(fd))
+		child_skip("no process pages in the page cache");
+	fill(want, len, 20);
+	p = map_file(fd, len, MAP_SHARED, 0);
+	CHECK(same(p, want, P));
+	refolds = vm_events("process_page_refold");
+	for (off = P; off < len; off += SZ_4K)
+		CHECK(pwrite(fd, want + off, SZ_4K, off) == SZ_4K);
+	CHECK(same(p, want, len));
+	CHECK(vm_events("process_page_refold") - refolds < len / P / 4);
+	CHECK(!demoted());
 	close(fd);
 }
 
@@ -365,9 +442,10 @@ static void child_truncate(int argc, char **argv)
 	int fd;
 
 	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
-		unsigned long size = sizes[i], end = (size + P - 1) / P * P;
+		unsigned long size = sizes[i], end = round_up(size, P), last;
 
 		fd = filled_file(4 * P, 5);
+		last = reach(fd, size);
 		shared = map_file(fd, 4 * P, MAP_SHARED, 0);
 		private = map_file(fd, 4 * P, MAP_PRIVATE, 0);
 		memset(want, 0, 4 * P);
@@ -376,10 +454,10 @@ static void child_truncate(int argc, char **argv)
 		fill(private, 4 * P, 6);
 		CHECK(!ftruncate(fd, size));
 		memset(want + size, 0, 4 * P - size);
-		CHECK(same(shared, want, end));
+		CHECK(same(shared, want, last));
 		/* The copy stays up to the end of its process page. */
 		CHECK(filled(private, end, 6));
-		CHECK(load_signal(shared + end) == SIGBUS);
+		CHECK(load_signal(shared + last) == SIGBUS);
 		CHECK(load_signal(private + end) == SIGBUS);
 		CHECK(store_signal(private + 4 * P - 1) == SIGBUS);
 
@@ -617,6 +695,21 @@ static int grow_clone_range(struct growth *g)
 	return ret;
 }
 
+/* All of a file, and so all of this one. */
+static int grow_clone(struct growth *g)
+{
+	int fd = new_file(0), ret;
+	unsigned long off;
+
+	for (off = 0; off < g->to; off += g->len)
+		CHECK(pwrite(fd, g->data, g->len, off) == g->len);
+	g->at = 0;
+	g->len = g->to;
+	ret = ioctl(g->fd, FICLONE, fd);
+	close(fd);
+	return ret;
+}
+
 static int grow_sendfile(struct growth *g)
 {
 	int fd = source(g);
@@ -645,17 +738,20 @@ static const struct way ways[] = {
 	{ "uring_direct", grow_uring_direct },
 	{ "copy_range", grow_copy_range },
 	{ "clone_range", grow_clone_range },
+	{ "clone", grow_clone },
 	{ "sendfile", grow_sendfile },
 };
 
 /*
  * Does a kernel leave in the file what was stored behind its end, as long as
- * this is in its own last page? That has nothing to do with process pages.
+ * this is in its own last page? Not where it looks after process pages.
  */
 static bool leaks(int fd, const struct way *way)
 {
 	bool direct = way->fn == grow_direct || way->fn == grow_uring_direct;
 
+	if (page_size() > kernel_page_size())
+		return false;
 	switch (magic(fd)) {
 	case EXT4_SUPER_MAGIC:
 		return direct;
@@ -666,6 +762,14 @@ static bool leaks(int fd, const struct way *way)
 		return true;
 	}
 	return false;
+}
+
+static void ignore_leaks(int fd, const struct way *way, unsigned long size)
+{
+	if (!leaks(fd, way))
+		return;
+	ignored = size;
+	ignored_end = round_up(size, kernel_page_size());
 }
 
 /*
@@ -681,21 +785,18 @@ static bool grow_one(const struct way *way, unsigned long size, bool clean)
 	};
 	char *p = map_file(g.fd, len, MAP_SHARED, 0);
 	char *want = map_anon(len, 0);
-	unsigned long kernel = kernel_page_size();
+	unsigned long end = reach(g.fd, size);
 	int ret;
 
 	memset(g.data, 0x66, P);
 	fill(want, len, 15);
 	memset(want + size, 0, len - size);
-	CHECK(same(p, want, 2 * P));
-	memset(p + size, 0xee, 2 * P - size);
+	CHECK(same(p, want, end));
+	memset(p + size, 0xee, end - size);
 	if (clean)
 		CHECK(!msync(p, 2 * P, MS_SYNC));
 	ret = way->fn(&g);
-	if (leaks(g.fd, way)) {
-		ignored = size;
-		ignored_end = (size + kernel - 1) / kernel * kernel;
-	}
+	ignore_leaks(g.fd, way, size);
 	if (!ret) {
 		memset(want + g.at, 0x66, g.len);
 		/* An append ends earlier. */
@@ -828,11 +929,12 @@ static bool race_one(const struct way *way, struct racer *racer, int turn)
 static void child_race(int argc, char **argv)
 {
 	struct racer *racer = (struct racer *)map_anon(page_size(), MAP_SHARED);
+	int turn, fd = new_file(0);
 	size_t i;
-	int turn;
 
-	if (page_size() == kernel_page_size())
+	if (!whole_pages(fd))
 		child_skip("no kernel pages behind the end in the page");
+	close(fd);
 	for (i = 0; i < ARRAY_SIZE(ways); i++) {
 		int before = child_failures();
 
@@ -970,6 +1072,133 @@ static void child_written_back(int argc, char **argv)
 	}
 }
 
+/* What happens to a file before its file system is gone. */
+enum {
+	GROW,		/* it grows, and is stored to where it has grown */
+	CLEAN_GROW,	/* the same, but it was written in between */
+	GROW_FSYNC,	/* it grows, and is written */
+	STORE,		/* it does not grow, whatever the way */
+	FATES,
+};
+
+/* A file in $@dir for what becomes of it in process pages of this size. */
+static int fate_file(const char *dir, const struct way *way, int fate,
+		     int flags)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%lu-%s-%d", getenv(dir), page_size(),
+		 way->name, fate);
+	return open(path, flags | O_CLOEXEC, 0600);
+}
+
+static unsigned long fate_size(void)
+{
+	return page_size() + 100;
+}
+
+/* The fate of one file, and what it should be then in another one. */
+static void leave_one(const struct way *way, int fate)
+{
+	unsigned long P = page_size(), size = fate_size(), len = 4 * P, end;
+	struct growth g = {
+		.size = size, .to = len, .at = 3 * P, .len = P,
+		.fd = fate_file("PAGES_DIR", way, fate, O_RDWR | O_CREAT),
+		.data = map_anon(P, 0),
+	};
+	char *p, *want = map_anon(len, 0);
+	int fd, ret = 0;
+
+	if (!CHECK(g.fd >= 0))
+		return;
+	fill_file(g.fd, size, 21);
+	p = map_file(g.fd, len, MAP_SHARED, 0);
+	memset(g.data, 0x66, P);
+	fill(want, len, 21);
+	memset(want + size, 0, len - size);
+	end = reach(g.fd, size);
+	memset(p + size, 0xee, end - size);
+	p[9] = 0x55;
+	want[9] = 0x55;
+	if (fate == CLEAN_GROW)
+		CHECK(!msync(p, end, MS_SYNC));
+	if (fate != STORE)
+		ret = way->fn(&g);
+	if (!ret && fate != STORE)
+		memset(want + g.at, 0x66, g.len);
+	if (!ret && (fate == GROW || fate == CLEAN_GROW)) {
+		CHECK(!ftruncate(g.fd, len));
+		memset(p + size, 0x77, 512);
+		memset(want + size, 0x77, 512);
+		p[len - 1] = 0x78;
+		want[len - 1] = 0x78;
+	}
+	if (fate == GROW_FSYNC)
+		CHECK(!fsync(g.fd));
+	if (!ret) {
+		fd = fate_file("WANT_DIR", way, fate, O_WRONLY | O_CREAT);
+		CHECK(write(fd, want, len) == len);
+		close(fd);
+	}
+	munmap(p, len);
+	munmap(want, len);
+	munmap(g.data, P);
+	close(g.fd);
+}
+
+static void child_leave(int argc, char **argv)
+{
+	size_t i;
+	int fate;
+
+	for (i = 0; i < ARRAY_SIZE(ways); i++)
+		for (fate = 0; fate < (i ? STORE : FATES); fate++)
+			leave_one(&ways[i], fate);
+}
+
+/* Whatever has not grown before does so now. */
+static bool find_one(const struct way *way, int fate)
+{
+	unsigned long P = page_size(), size = fate_size(), len = 4 * P;
+	int fd, wanted = fate_file("WANT_DIR", way, fate, O_RDONLY);
+	char *p, *want = map_anon(len, 0);
+	int before = child_failures();
+
+	if (wanted < 0)
+		return false;
+	CHECK(read(wanted, want, len) == len);
+	close(wanted);
+	fd = fate_file("PAGES_DIR", way, fate, O_RDWR);
+	if (!CHECK(fd >= 0))
+		return false;
+	if (fate != STORE)
+		ignore_leaks(fd, way, size);
+	CHECK(!ftruncate(fd, len));
+	p = map_file(fd, len, MAP_SHARED, 0);
+	CHECK(same(p, want, len));
+	CHECK(reads_as(fd, want, len));
+	ignored_end = 0;
+	if (child_failures() > before)
+		printf("# that was %s, fate %d\n", way->name, fate);
+	munmap(p, len);
+	munmap(want, len);
+	close(fd);
+	return true;
+}
+
+static void child_find(int argc, char **argv)
+{
+	unsigned int found = 0;
+	size_t i;
+	int fate;
+
+	for (i = 0; i < ARRAY_SIZE(ways); i++)
+		for (fate = 0; fate < FATES; fate++)
+			found += find_one(&ways[i], fate);
+	/* These are nowhere missing: to truncate, to write and to append. */
+	CHECK(found >= 1 + 3 * STORE);
+}
+
 /* Print the faults that it takes to read a file. argv[2]: the file. */
 static void child_count_faults(int argc, char **argv)
 {
@@ -994,6 +1223,7 @@ static const struct child children[] = {
 	{ "shared", child_shared },
 	{ "private", child_private },
 	{ "small", child_small },
+	{ "preferred", child_preferred },
 	{ "truncate", child_truncate },
 	{ "punch", child_punch },
 	{ "shift", child_shift },
@@ -1002,6 +1232,8 @@ static const struct child children[] = {
 	{ "shrink", child_shrink },
 	{ "holes", child_holes },
 	{ "written-back", child_written_back },
+	{ "leave", child_leave },
+	{ "find", child_find },
 	{ "count_faults", child_count_faults },
 	{ }
 };
@@ -1029,6 +1261,11 @@ TEST_F(pages, private)
 TEST_F(pages, small)
 {
 	EXPECT_CHILD("small");
+}
+
+TEST_F(pages, preferred)
+{
+	EXPECT_CHILD("preferred");
 }
 
 TEST_F(pages, truncate)
@@ -1116,6 +1353,11 @@ TEST_F(pages, grow_clone_range)
 	EXPECT_CHILD("grow", "clone_range");
 }
 
+TEST_F(pages, grow_clone)
+{
+	EXPECT_CHILD("grow", "clone");
+}
+
 TEST_F(pages, grow_sendfile)
 {
 	EXPECT_CHILD("grow", "sendfile");
@@ -1154,6 +1396,11 @@ TEST_F(pages, whole_folios)
 	for (i = 0; i < WHOLE_LEN / chunk; i++)
 		ASSERT_EQ(chunk, write(fd, buf, chunk));
 	ASSERT_EQ(0, fsync(fd));
+	/* Files in memory have them only if the mount says so. */
+	if (!large_folios(fd) || magic(fd) == TMPFS_MAGIC) {
+		close(fd);
+		SKIP(return, "no large folios here");
+	}
 	fcntl(fd, F_SETFD, 0);
 	small = count_faults(shift, self->text, fd);
 	large = count_faults(variant->shift, self->text, fd);
@@ -1162,6 +1409,120 @@ TEST_F(pages, whole_folios)
 	EXPECT_LE(large, small + 2);
 	close(fd);
 	free(buf);
+}
+
+/* What a disk has, when what memory had of it is gone. */
+FIXTURE(disks) {
+	const char *missing;
+	char dir[32], disk[48];
+	struct loop loop;
+	bool on_loop;
+};
+
+FIXTURE_VARIANT(disks) {
+	const char *kind, *options;
+	unsigned int mib;	/* no less than there must be */
+};
+
+FIXTURE_VARIANT_ADD(disks, ext4) {
+	.kind = "ext4", .options = "-q -m 0", .mib = 64,
+};
+
+FIXTURE_VARIANT_ADD(disks, xfs) {
+	.kind = "xfs", .options = "-q", .mib = 304,
+};
+
+FIXTURE_VARIANT_ADD(disks, btrfs) {
+	.kind = "btrfs", .options = "-q", .mib = 128,
+};
+
+FIXTURE_VARIANT_ADD(disks, vfat) {
+	.kind = "vfat", .options = "", .mib = 64,
+};
+
+/* NULL, or why there is no such disk. */
+static const char *make_disk(FIXTURE_DATA(disks) *self,
+			     const FIXTURE_VARIANT(disks) *variant)
+{
+	char want[48];
+	int fd;
+
+	if (geteuid() || unshare(CLONE_NEWNS) ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		return "only root may mount";
+	strcpy(self->dir, "/tmp/pagesize-disks.XXXXXX");
+	if (!mkdtemp(self->dir)) {
+		self->dir[0] = 0;
+		return "no directory";
+	}
+	snprintf(self->disk, sizeof(self->disk), "%s/disk", self->dir);
+	snprintf(want, sizeof(want), "%s/want", self->dir);
+	mkdir(self->disk, 0755);
+	mkdir(want, 0755);
+	fd = temp_file(getenv("TMPDIR") ?: "/var/tmp");
+	setenv("PAGES_DIR", self->disk, 1);
+	setenv("WANT_DIR", want, 1);
+	self->on_loop = fd >= 0 && !ftruncate(fd, variant->mib * SZ_1M) &&
+			loop_make(&self->loop, fd, 512);
+	close(fd);
+	if (!self->on_loop)
+		return "no loop device";
+	if (!shell("mkfs.%s %s %s", variant->kind, variant->options,
+		   self->loop.device))
+		return "mkfs failed";
+	if (mount(self->loop.device, self->disk, variant->kind, 0, NULL))
+		return "the kernel does not mount it";
+	return NULL;
+}
+
+/* A test that is skipped here would not be torn down. */
+FIXTURE_SETUP(disks)
+{
+	self->missing = make_disk(self, variant);
+}
+
+FIXTURE_TEARDOWN(disks)
+{
+	if (!self->dir[0])
+		return;
+	umount2(self->disk, MNT_DETACH);
+	if (self->on_loop)
+		loop_drop(&self->loop);
+	shell("rm -rf --one-file-system %s", self->dir);
+}
+
+TEST_F_TIMEOUT(disks, remount, 120)
+{
+	static const char *const turns[] = { "leave", "find" };
+	/* The kernel's own is there for want of others. */
+	static const unsigned int shifts[] = { DEFAULT_SIZE, 12, 14, 16 };
+	const unsigned long K = kernel_page_size();
+	size_t i, j;
+	int tries;
+
+	if (self->missing)
+		SKIP(return, "%s", self->missing);
+	for (i = 0; i < ARRAY_SIZE(turns); i++) {
+		for (j = 0; j < ARRAY_SIZE(shifts); j++) {
+			if (!shifts[j] && have_feature())
+				continue;
+			if (shifts[j] && (1UL << shifts[j] <= K ||
+					  !size_offered(shifts[j])))
+				continue;
+			EXPECT_EQ(0, run_child(shifts[j], turns[i], NULL))
+				TH_LOG("pages of 1 << %u bytes", shifts[j]);
+		}
+		if (i)
+			break;
+		/* What io_uring has is given back some time later. */
+		for (tries = 0; umount(self->disk) && tries < 100; tries++) {
+			ASSERT_EQ(EBUSY, errno);
+			usleep(10000);
+		}
+		ASSERT_GT(100, tries);
+		ASSERT_EQ(0, mount(self->loop.device, self->disk, variant->kind,
+				   0, NULL));
+	}
 }
 
 int main(int argc, char **argv)

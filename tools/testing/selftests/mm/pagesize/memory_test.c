@@ -14,6 +14,7 @@
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
@@ -21,6 +22,11 @@
 #include <sys/wait.h>
 
 #include "pagesize_fixture.h"
+#include "pagesize_system.h"
+
+#ifndef PR_SET_MEMORY_MERGE
+#define PR_SET_MEMORY_MERGE	67
+#endif
 
 /* Its interface is in kernel pages: refused where those are not the process's. */
 static void check_userfaultfd(char *p)
@@ -463,6 +469,158 @@ static void child_pagemap_of(int argc, char **argv)
 	CHECK(region_is(&r, p, p + P));
 }
 
+#define ZEROES		32
+
+/* The number of the frame that untouched memory is read from, or 0. */
+static uint64_t zero_frame(void)
+{
+	char *p = map_anon(page_size(), MAP_PRIVATE);
+	uint64_t entry = 0;
+
+	if (!load_signal(p))
+		read_pagemap(getpid(), p, &entry, 1);
+	munmap(p, page_size());
+	return entry & PM_PRESENT ? entry & PM_PFN : 0;
+}
+
+/*
+ * Untouched memory that was read. Processes with the kernel's page have the one
+ * page @argv[2] for all of it, the others a block of zeroes for each page.
+ */
+static void child_zeroes(int argc, char **argv)
+{
+	const unsigned long P = page_size(), K = kernel_page_size();
+	const uint64_t single = strtoull(argv[2], NULL, 0);
+	char pid[16], at[24], first[24], size[24];
+	uint64_t entry[ZEROES], pfn;
+	unsigned long i;
+	char *p;
+
+	p = map_anon(ZEROES * P, MAP_PRIVATE);
+	if (!CHECK(p != MAP_FAILED))
+		return;
+	/* Not the huge one. */
+	madvise(p, ZEROES * P, MADV_NOHUGEPAGE);
+	for (i = 0; i < ZEROES; i++)
+		CHECK(load_signal(p + i * P + i * SZ_4K % P) == 0);
+	CHECK(read_pagemap(getpid(), p, entry, ZEROES) == ZEROES * 8);
+	pfn = entry[0] & PM_PFN;
+	for (i = 0; i < ZEROES; i++)
+		if (!CHECK(entry[i] & PM_PRESENT) ||
+		    !CHECK((entry[i] & PM_PFN) == pfn))
+			break;
+	CHECK(smaps_kb(p, "Rss") == 0);
+	if (P == K) {
+		CHECK(pfn == single);
+	} else {
+		CHECK(pfn % (P / K) == 0);
+		CHECK(single < pfn || single >= pfn + P / K);
+	}
+	/* What each is for a process with the kernel's page. */
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	snprintf(at, sizeof(at), "%p", p);
+	snprintf(first, sizeof(first), "%#llx", (unsigned long long)pfn);
+	snprintf(size, sizeof(size), "%lu", P);
+	CHECK(run_child(DEFAULT_SIZE, "zero-parts", pid, at, size, first,
+			NULL) == 0);
+	CHECK(!demoted());
+}
+
+/* The kernel pages of the process pages of @argv[1], at @argv[2]. */
+static void child_zero_parts(int argc, char **argv)
+{
+	const unsigned long theirs = strtoul(argv[3], NULL, 0);
+	const unsigned long P = page_size(), n = ZEROES * theirs / P;
+	const char *p = (const char *)strtoul(argv[2], NULL, 0);
+	const uint64_t first = strtoull(argv[4], NULL, 0);
+	uint64_t *entry = calloc(n, sizeof(*entry));
+	unsigned long i;
+
+	CHECK(read_pagemap(atoi(argv[1]), p, entry, n) == (ssize_t)n * 8);
+	for (i = 0; i < n; i++)
+		if (!CHECK(entry[i] & PM_PRESENT) ||
+		    !CHECK((entry[i] & PM_PFN) == first + i % (theirs / P)))
+			break;
+	/* Ours is not among them, as long as we are not of that kind. */
+	if (theirs != P)
+		CHECK(zero_frame() < first ||
+		      zero_frame() >= first + theirs / P);
+	else
+		CHECK(zero_frame() == first);
+	free(entry);
+}
+
+#define KSM		"/sys/kernel/mm/ksm/"
+
+static unsigned long read_number(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	unsigned long number = 0;
+
+	if (f && fscanf(f, "%lu", &number) != 1)
+		number = 0;
+	if (f)
+		fclose(f);
+	return number;
+}
+
+/* Pages of this process that are merged. */
+static unsigned long merged(void)
+{
+	return read_number("/proc/self/ksm_merging_pages");
+}
+
+/*
+ * Wait until everything has been looked at a few times, and more than @enough
+ * pages are merged if some are to be.
+ */
+static bool wait_for_scans(unsigned long enough, bool merges)
+{
+	unsigned long scans = read_number(KSM "full_scans"), tries, now = scans;
+
+	for (tries = 0; tries < 2000; tries++) {
+		now = read_number(KSM "full_scans");
+		/* One is under way, one to look, and two that may merge. */
+		if (merges ? merged() > enough : now > scans + 4)
+			return true;
+		usleep(10000);
+	}
+	printf("# %lu scans, %lu pages merged\n", now - scans, merged());
+	return false;
+}
+
+/* Pages that are alike, which KSM has to leave alone if they are large. */
+static void child_ksm(int argc, char **argv)
+{
+	const unsigned long P = page_size(), n = 8;
+	const bool merges = page_size() == kernel_page_size();
+	unsigned long round, before, i;
+	char *p;
+
+	for (round = 0; round < 2; round++) {
+		before = merged();
+		if (round && prctl(PR_SET_MEMORY_MERGE, 1, 0, 0, 0)) {
+			printf("# no PR_SET_MEMORY_MERGE\n");
+			return;
+		}
+		p = map_anon(n * P, MAP_PRIVATE);
+		if (!round)
+			CHECK(!madvise(p, n * P, MADV_MERGEABLE));
+		for (i = 0; i < n; i++)
+			fill(p + i * P, P, 31 + round);
+		CHECK(wait_for_scans(before, merges));
+		CHECK(merges ? merged() > before : merged() == 0);
+		for (i = 0; i < n; i++)
+			CHECK(filled(p + i * P, P, 31 + round));
+		/* Copied, if it is merged. */
+		fill(p + P, P, 33);
+		CHECK(filled(p, P, 31 + round));
+		CHECK(filled(p + P, P, 33));
+		CHECK(filled(p + 2 * P, P, 31 + round));
+		CHECK(!demoted());
+	}
+}
+
 static const struct child children[] = {
 	{ "anon", child_anon },
 	{ "remap", child_remap },
@@ -473,6 +631,9 @@ static const struct child children[] = {
 	{ "partner", child_partner },
 	{ "pagemap", child_pagemap },
 	{ "pagemap_of", child_pagemap_of },
+	{ "zeroes", child_zeroes },
+	{ "zero-parts", child_zero_parts },
+	{ "ksm", child_ksm },
 	{ }
 };
 
@@ -524,6 +685,56 @@ TEST_F(pages, pagemap_of)
 	snprintf(size, sizeof(size), "%lu", page_size());
 	snprintf(at, sizeof(at), "%p", p);
 	EXPECT_CHILD("pagemap_of", pid, size, at);
+}
+
+TEST_F(pages, zeroes)
+{
+	char frame[24];
+
+	if (!zero_frame())
+		SKIP(return, "needs root: the numbers of frames");
+	if (page_size() != kernel_page_size())
+		SKIP(return, "has another page than the kernel itself");
+	snprintf(frame, sizeof(frame), "%#llx",
+		 (unsigned long long)zero_frame());
+	EXPECT_CHILD("zeroes", frame);
+}
+
+/* While it works, as pages of this process that are alike tell. */
+TEST_F_TIMEOUT(pages, ksm, 60)
+{
+	const struct {
+		const char *path;
+		unsigned long value;
+	} settings[] = {
+		{ KSM "sleep_millisecs", 10 },
+		{ KSM "pages_to_scan", 2000 },
+		{ KSM "run", 1 },
+	};
+	const unsigned long P = page_size();
+	unsigned long old[ARRAY_SIZE(settings)];
+	char *p = map_anon(2 * P, MAP_PRIVATE);
+	unsigned int i;
+
+	if (geteuid() || access(KSM "run", W_OK) ||
+	    madvise(p, 2 * P, MADV_MERGEABLE))
+		SKIP(return, "no KSM, or not root");
+	if (kernel_page_size() != P)
+		SKIP(return, "has another page than the kernel itself");
+	fill(p, P, 34);
+	fill(p + P, P, 34);
+	for (i = 0; i < ARRAY_SIZE(settings); i++) {
+		old[i] = read_number(settings[i].path);
+		EXPECT_TRUE(put_number(settings[i].path, settings[i].value));
+	}
+	EXPECT_TRUE(wait_for_scans(0, true));
+	EXPECT_CHILD("ksm");
+	EXPECT_LT(0, merged());
+	/* What is merged stays so, unless it is told to give it up. */
+	if (!old[ARRAY_SIZE(settings) - 1])
+		EXPECT_TRUE(put_number(KSM "run", 2));
+	while (i--)
+		EXPECT_TRUE(put_number(settings[i].path, old[i]));
 }
 
 /* A partner with another page size, or with the same. */

@@ -14,16 +14,21 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <linux/futex.h>
 #include <linux/if_packet.h>
 #include <linux/mman.h>
+#include <linux/perf_event.h>
 
 #include "pagesize.h"
 #include "pagesize_fixture.h"
+#include "pagesize_system.h"
 
 #define P	page_size()
 
@@ -53,6 +58,39 @@ static long hardware_kb(void)
 }
 
 #define CHECK_NATIVE()	CHECK(hardware_kb() == (long)P >> 10)
+
+/* For what is only to be seen where there is a native table. */
+static void want_native(void)
+{
+	if (hardware_kb() == (long)kernel_page_size() >> 10)
+		child_skip("the page of the kernel");
+}
+
+/* What the environment says, for long runs and for guests made for a test. */
+static unsigned int number(const char *name, unsigned int normal)
+{
+	const char *text = getenv(name);
+
+	return text ? atoi(text) : normal;
+}
+
+static long read_number(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	long value;
+
+	if (!f)
+		return -1;
+	if (fscanf(f, "%ld", &value) != 1)
+		value = -1;
+	fclose(f);
+	return value;
+}
+
+static char *align_up(char *p, size_t len)
+{
+	return (char *)(((unsigned long)p + len - 1) & ~(len - 1));
+}
 
 static void child_start(int argc, char **argv)
 {
@@ -180,16 +218,17 @@ static void change_block(char *p, size_t len, bool parts)
 #define DEBUGFS	"/sys/kernel/debug/native_pgtable/"
 
 /*
- * What contiguous entries map in a range, in kB, or -1 where nobody tells
+ * What the native table maps in a range by entries of that kind (NULL: of any),
+ * in kB, or -1 where there is none, or nobody tells
  * (CONFIG_ARM64_NATIVE_PGTABLE_DEBUG, root).
  */
-static long contiguous_kb(const char *p, size_t len)
+static long native_kb(const char *p, size_t len, const char *kind)
 {
 	const unsigned long first = (unsigned long)p, last = first + len;
 	FILE *f = fopen(DEBUGFS "pid", "w");
 	unsigned long start, end;
 	char line[256];
-	long kb = 0;
+	long kb = -1;
 
 	if (!f)
 		return -1;
@@ -199,7 +238,10 @@ static long contiguous_kb(const char *p, size_t len)
 	if (!CHECK(f))
 		return -1;
 	while (fgets(line, sizeof(line), f)) {
-		if (!strstr(line, " contiguous") ||
+		/* The first line is not about a range. */
+		if (kb < 0)
+			kb = 0;
+		if ((kind && !strstr(line, kind)) ||
 		    sscanf(line, "%lx-%lx", &start, &end) != 2)
 			continue;
 		if (start < first)
@@ -213,10 +255,31 @@ static long contiguous_kb(const char *p, size_t len)
 	return kb;
 }
 
+/* A number of the debug option; that of a CPU if it is not negative. */
+static long debug_stat(const char *name, int cpu)
+{
+	char line[256], prefix[16] = "", *at;
+	long value = -1;
+	FILE *f = fopen(DEBUGFS "stats", "r");
+
+	if (cpu >= 0)
+		snprintf(prefix, sizeof(prefix), "cpu%d ", cpu);
+	while (f && value < 0 && fgets(line, sizeof(line), f)) {
+		if (strncmp(line, prefix, strlen(prefix)))
+			continue;
+		at = strstr(line, name);
+		if (at && at[strlen(name)] == ' ')
+			value = atol(at + strlen(name));
+	}
+	if (f)
+		fclose(f);
+	return value;
+}
+
 /* What of a range the kernel maps in blocks is contiguous for the hardware. */
 static void check_contiguous(const char *p, size_t len, long blocks)
 {
-	const long kb = contiguous_kb(p, len);
+	const long kb = native_kb(p, len, " contiguous");
 
 	if (kb >= 0 && P > kernel_page_size() && !CHECK(kb == blocks))
 		printf("# %ld kB contiguous, not %ld\n", kb, blocks);
@@ -236,38 +299,158 @@ static void child_tail(int argc, char **argv)
 	CHECK_NATIVE();
 }
 
-/* Blocks that the kernel maps as such: transparent, collapsed, and hugetlb. */
+#define THP	"/sys/kernel/mm/transparent_hugepage/"
+
+/* What one entry of the table above the last one maps. */
+static size_t block_size(void)
+{
+	return kernel_page_size() / 8 * kernel_page_size();
+}
+
+static bool have_thp(void)
+{
+	char line[64] = "";
+	FILE *f = fopen(THP "enabled", "re");
+
+	if (f) {
+		if (!fgets(line, sizeof(line), f))
+			line[0] = 0;
+		fclose(f);
+	}
+	return line[0] && !strstr(line, "[never]");
+}
+
+/* Memory may be short for a moment, but it is not always so. */
+#define TRIES	20
+
+/* Blocks that the kernel maps as such: transparent, and collapsed. */
 static void child_huge(int argc, char **argv)
 {
-	const size_t len = 4UL << 20;
-	char *p, *area;
+	const size_t block = block_size(), len = 2 * block;
+	const long kb = block >> 10;
+	char *p, *q, *area;
+	int i, ret;
 
 	hardware_kb();
-	area = map_anon(3 * len, 0);
-	p = (char *)(((unsigned long)area + len - 1) & ~(len - 1));
+	if (!have_thp())
+		child_skip("no transparent huge pages");
+	area = map_anon(5 * block, 0);
+	p = align_up(area, block);
+	q = p + len;
 	CHECK(!madvise(p, len, MADV_HUGEPAGE));
-	*p = 1;
-	check_contiguous(p, 2UL << 20, smaps_kb(p, "AnonHugePages"));
-	change_block(p, len, true);
-	check_contiguous(p, len / 2, 0);
-
-	CHECK(!madvise(p + len, len, MADV_NOHUGEPAGE));
-	fill(p + len, len, 4);
-	CHECK(!madvise(p + len, len, MADV_HUGEPAGE));
-	/* Whether there is memory for it is not our business. */
-	madvise(p + len, len, MADV_COLLAPSE);
-	CHECK(filled(p + len, len, 4));
-	change_block(p + len, len, true);
-	CHECK(!munmap(area, 3 * len));
-
-	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE |
-		 MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_2MB, -1, 0);
-	if (p == MAP_FAILED) {
-		printf("# no hugetlb pages of 2 MB\n");
-		return;
+	for (i = 0; i < TRIES; i++) {
+		*p = 1;
+		if (smaps_kb(p, "AnonHugePages") == kb)
+			break;
+		CHECK(!madvise(p, len, MADV_DONTNEED));
+		usleep(100000);
 	}
-	change_block(p, len, false);
-	CHECK(!munmap(p, len));
+	CHECK(i < TRIES);
+	/* As much is entered at a time, whatever the block is. */
+	check_contiguous(p, 2UL << 20, 2048);
+	change_block(p, len, true);
+	check_contiguous(p, block, 0);
+
+	CHECK(!madvise(q, len, MADV_NOHUGEPAGE));
+	fill(q, len, 4);
+	CHECK(smaps_kb(q, "AnonHugePages") == 0);
+	CHECK(!madvise(q, len, MADV_HUGEPAGE));
+	for (i = 0; i < TRIES; i++) {
+		ret = madvise(q, len, MADV_COLLAPSE);
+		if (!ret || (errno != EAGAIN && errno != ENOMEM))
+			break;
+		usleep(100000);
+	}
+	CHECK(!ret && smaps_kb(q, "AnonHugePages") == 2 * kb);
+	CHECK(filled(q, len, 4));
+	check_contiguous(q, len, 2 * kb);
+	change_block(q, len, true);
+	CHECK(!munmap(area, 5 * block));
+}
+
+/* The kernel makes a block of pages in use, at some time of its own. */
+static void child_khugepaged(int argc, char **argv)
+{
+	const size_t block = block_size();
+	const long kb = block >> 10;
+	unsigned long seed = 1;
+	char *p;
+	int i;
+
+	hardware_kb();
+	p = align_up(map_anon(2 * block, 0), block);
+	CHECK(!madvise(p, block, MADV_NOHUGEPAGE));
+	fill(p, block, seed);
+	CHECK(smaps_kb(p, "AnonHugePages") == 0);
+	check_contiguous(p, block, 0);
+	CHECK_NATIVE();
+	CHECK(!madvise(p, block, MADV_HUGEPAGE));
+	for (i = 0; i < 3000 && smaps_kb(p, "AnonHugePages") != kb; i++) {
+		usleep(10000);
+		if (!CHECK(filled(p, block, seed)))
+			break;
+		fill(p, block, ++seed);
+	}
+	CHECK(smaps_kb(p, "AnonHugePages") == kb);
+	CHECK(filled(p, block, seed));
+	check_contiguous(p, block, kb);
+	change_block(p, block, true);
+}
+
+#define HUGEPAGES	"/sys/kernel/mm/hugepages/hugepages-%lukB/nr_hugepages"
+
+/*
+ * Huge pages of each size there is: what is less than 2 MB is several entries
+ * of the Linux table and some of the native one, and what is more takes several
+ * runs of contiguous entries. PAGES_HUGETLB is the log2 of a size that must be
+ * there.
+ */
+static void child_hugetlb(int argc, char **argv)
+{
+	static const unsigned int shifts[] = { 16, 21, 25, 30 };
+	const unsigned int must = number("PAGES_HUGETLB", 0);
+	unsigned int i, tested = 0;
+	char path[80], *p;
+
+	hardware_kb();
+	if (geteuid())
+		child_skip("wants root");
+	for (i = 0; i < ARRAY_SIZE(shifts); i++) {
+		const size_t size = 1UL << shifts[i];
+		const size_t len = size > SZ_1M * 4 ? size : SZ_1M * 4;
+		/* For both sides of fork(). */
+		const long wanted = 2 * len / size;
+		long old, got;
+
+		snprintf(path, sizeof(path), HUGEPAGES, size >> 10);
+		old = read_number(path);
+		if (old < wanted)
+			put_number(path, wanted);
+		got = read_number(path);
+		if (got < wanted) {
+			printf("# %ld of %ld pages of %lu kB\n", got, wanted,
+			       size >> 10);
+			CHECK(shifts[i] != must);
+			goto next;
+		}
+		p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+			 MAP_ANONYMOUS | MAP_HUGETLB |
+			 shifts[i] << MAP_HUGE_SHIFT, -1, 0);
+		if (!CHECK(p != MAP_FAILED))
+			goto next;
+		CHECK(all_zero(p, P));
+		change_block(p, len, false);
+		CHECK(smaps_kb(p, "Private_Hugetlb") == (long)len >> 10);
+		check_contiguous(p, len, size < SZ_1M * 2 ? 0 : len >> 10);
+		CHECK(!munmap(p, len));
+		CHECK(load_signal(p) == SIGSEGV);
+		printf("# pages of %lu kB\n", size >> 10);
+		tested++;
+next:
+		if (old >= 0)
+			put_number(path, old);
+	}
+	CHECK(tested);
 }
 
 /* What a table of page tables maps, if all of it is one mapping of hugetlb. */
@@ -496,6 +679,102 @@ static char *map_pieces(int *fd)
 	return CHECK(p != MAP_FAILED) ? p : NULL;
 }
 
+static char vfat[] = "/tmp/pagesize-XXXXXX";
+
+/*
+ * A file system without large folios, for this process and those that it
+ * starts: what a shared mapping has from there is kernel pages.
+ */
+static bool mount_vfat(void)
+{
+	char path[64];
+	struct loop loop;
+	bool mounted;
+	int fd;
+
+	if (geteuid() || unshare(CLONE_NEWNS) ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		return false;
+	fd = temp_file("/tmp");
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", getpid(), fd);
+	if (fd < 0 || ftruncate(fd, 16 * SZ_1M) ||
+	    !shell("mkfs.vfat %s", path) || !loop_make(&loop, fd, 512)) {
+		close(fd);
+		return false;
+	}
+	mounted = mkdtemp(vfat) &&
+		  !mount(loop.device, vfat, "vfat", 0, NULL);
+	setenv("PAGES_VFAT", vfat, 1);
+	/* Gone when it is no longer mounted. */
+	loop_drop(&loop);
+	close(fd);
+	return mounted;
+}
+
+static void drop_vfat(void)
+{
+	umount2(vfat, MNT_DETACH);
+	rmdir(vfat);
+}
+
+/* The same from there: two pages of ours of zeroes. */
+static char *map_vfat(int *fd)
+{
+	char path[64], *p;
+
+	snprintf(path, sizeof(path), "%s/%d", getenv("PAGES_VFAT"), getpid());
+	*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (!CHECK(*fd >= 0))
+		return NULL;
+	CHECK(!unlink(path));
+	p = map_anon(2 * P, 0);
+	CHECK(pwrite(*fd, p, 2 * P, 0) == (ssize_t)(2 * P));
+	munmap(p, 2 * P);
+	p = mmap(NULL, 2 * P, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+	return CHECK(p != MAP_FAILED) ? p : NULL;
+}
+
+static bool is_vfat(const char *what)
+{
+	return !strcmp(what, "vfat");
+}
+
+/* From here on, the log is read. */
+static int open_log(void)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	CHECK(fd >= 0 && lseek(fd, 0, SEEK_END) == 0);
+	return fd;
+}
+
+/*
+ * How often the log has said since that this process left its table; that must
+ * have been for this address and reason.
+ */
+static int log_lines(int fd, const void *addr, const char *why)
+{
+	char text[8192], any[32], wanted[128];
+	int lines = 0;
+	ssize_t len;
+
+	snprintf(any, sizeof(any), "[%d] leaves it at", getpid());
+	snprintf(wanted, sizeof(wanted), "%s %#lx: %s\n", any,
+		 (unsigned long)addr, why);
+	while ((len = read(fd, text, sizeof(text) - 1)) > 0 ||
+	       (len < 0 && errno == EPIPE)) {
+		if (len < 0)
+			continue;
+		text[len] = 0;
+		if (!strstr(text, any))
+			continue;
+		lines++;
+		if (!CHECK(strstr(text, wanted)))
+			printf("# found  %s# wanted %s", text, wanted);
+	}
+	return lines;
+}
+
 static void write_file(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY);
@@ -605,13 +884,13 @@ static void child_demote(int argc, char **argv)
 {
 	const unsigned long step = kernel_page_size();
 	struct worker w[3] = {};
-	int i, round, fd, status;
+	int i, round, fd, status, log;
 	size_t off;
 	pid_t child;
 	char *p;
 
-	if (hardware_kb() == (long)step >> 10)
-		child_skip("the page of the kernel");
+	want_native();
+	log = open_log();
 	for (i = 0; i < 3; i++) {
 		w[i].seed = 1000 * i;
 		CHECK(!pthread_create(&w[i].thread, NULL, keep_working, w + i));
@@ -624,6 +903,8 @@ static void child_demote(int argc, char **argv)
 		for (off = 0; off < 2 * P; off += step)
 			*(unsigned long *)(p + off + 64) = off + round;
 		CHECK(hardware_kb() == (long)step >> 10);
+		CHECK(demoted_for("device"));
+		CHECK(log_lines(log, p + 64, "not one block") == 1);
 		for (off = 0; off < 2 * P; off += step)
 			CHECK(*(unsigned long *)(p + off + 64) == off + round);
 		/* A child inherits that, but not for good. */
@@ -646,6 +927,352 @@ static void child_demote(int argc, char **argv)
 	}
 }
 
+static long milliseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* A process that is demoted again and again is so for longer each time. */
+static void child_retry(int argc, char **argv)
+{
+	/* As NATIVE_RETRY_MIN, twice that, and as before after a rest. */
+	static const long least[] = { 1000, 2000, 1000 };
+	long begin, last = 0, took;
+	int round, fd, i;
+	char *p, *page;
+
+	want_native();
+	page = map_anon(P, 0);
+	for (round = 0; round < 3; round++) {
+		/* Long enough not to be "again". */
+		if (round != 1)
+			usleep(round ? 2500000 : 1500000);
+		p = map_pieces(&fd);
+		if (!p)
+			return;
+		begin = milliseconds();
+		*(p + 64) = 1;
+		CHECK(demoted_for("device"));
+		CHECK(!munmap(p, 2 * P));
+		close(fd);
+		if (round == 1 && begin - last >= 1000)
+			child_skip("too slow to see it");
+		/* Only a page fault looks whether the reason is gone. */
+		for (i = 0; i < 2000 && demoted(); i++) {
+			last = milliseconds();
+			usleep(10000);
+			CHECK(!madvise(page, P, MADV_DONTNEED));
+			*page = 1;
+		}
+		took = milliseconds() - begin;
+		CHECK_NATIVE();
+		printf("# native after %ld ms\n", took);
+		CHECK(took >= least[round] - 20);
+	}
+	/* It would have been 4 s. */
+	CHECK(took < 4000);
+}
+
+/*
+ * A shared mapping of a file that the page cache has in kernel pages only. All
+ * is as it is on a kernel with such pages, but for the speed.
+ */
+static void child_vfat(int argc, char **argv)
+{
+	const unsigned long step = kernel_page_size();
+	unsigned long before;
+	char *p, *buf;
+	size_t off;
+	int fd, log;
+
+	want_native();
+	p = map_vfat(&fd);
+	if (!p)
+		return;
+	buf = map_anon(2 * P, 0);
+	log = open_log();
+	before = vm_events("process_page_demote");
+	*(unsigned long *)(p + 64) = 64;
+	CHECK(hardware_kb() == (long)step >> 10);
+	CHECK(demoted_for("file"));
+	for (off = step; off < 2 * P; off += step)
+		*(unsigned long *)(p + off + 64) = off + 64;
+	CHECK(vm_events("process_page_demote") == before + 1);
+	CHECK(log_lines(log, p + 64, "not one block") == 1);
+	CHECK(!msync(p, 2 * P, MS_SYNC));
+	CHECK(pread(fd, buf, 2 * P, 0) == (ssize_t)(2 * P));
+	CHECK(!memcmp(p, buf, 2 * P));
+	for (off = 0; off < 2 * P; off += step)
+		CHECK(*(unsigned long *)(buf + off + 64) == off + 64);
+	CHECK(!munmap(p, 2 * P));
+	close(fd);
+	wait_native();
+}
+
+/*
+ * Somebody else reads, which needs no entry: it is not for them to have this
+ * process demoted, though they look at what it will be demoted for. argv: what
+ * that is.
+ */
+static void child_remote(int argc, char **argv)
+{
+	const bool file = is_vfat(argv[2]);
+	int fd, log, status;
+	pid_t child;
+	char *p;
+
+	want_native();
+	p = file ? map_vfat(&fd) : map_pieces(&fd);
+	if (!p)
+		return;
+	if (file)
+		CHECK(pwrite(fd, "there", 5, P + 64) == 5);
+	log = open_log();
+	fflush(stdout);
+	child = fork();
+	if (!child) {
+		char *buf = map_anon(2 * P, 0);
+		struct iovec here = { buf, 2 * P }, there = { p, 2 * P };
+
+		CHECK(process_vm_readv(getppid(), &here, 1, &there, 1, 0) ==
+		      (ssize_t)(2 * P));
+		if (file)
+			CHECK(!memcmp(buf + P + 64, "there", 5));
+		CHECK_NATIVE();
+		fflush(stdout);
+		_exit(child_failures());
+	}
+	CHECK(waitpid(child, &status, 0) == child && !status);
+	CHECK_NATIVE();
+	CHECK(!demoted());
+	CHECK(log_lines(log, p + 64, "") == 0);
+	*(p + 64) = 1;
+	CHECK(demoted_for(file ? "file" : "device"));
+	CHECK(log_lines(log, p + 64, "not one block") == 1);
+	CHECK(!munmap(p, 2 * P));
+	close(fd);
+	wait_native();
+}
+
+/* perf maps pages of the kernel: one and a power of two, or EINVAL. */
+static void child_perf(int argc, char **argv)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_SW_DUMMY,
+	};
+	const unsigned long size = kernel_page_size();
+	unsigned int n;
+	char *p;
+	int fd;
+
+	fd = syscall(__NR_perf_event_open, &attr, 0, -1, -1,
+		     PERF_FLAG_FD_CLOEXEC);
+	if (fd < 0)
+		child_skip("no perf events");
+	for (n = 0; n < 6; n++) {
+		const size_t lens[] = { (1 + (1UL << n)) * P,
+					(1 + (1UL << n)) * size };
+		int i;
+
+		for (i = 0; i < 2; i++) {
+			p = mmap(NULL, lens[i], PROT_READ | PROT_WRITE,
+				 MAP_SHARED, fd, 0);
+			if (size != P) {
+				/* The odd number of them is rounded up. */
+				CHECK(p == MAP_FAILED && errno == EINVAL);
+			} else if (CHECK(p != MAP_FAILED)) {
+				CHECK(load_signal(p) == 0);
+				CHECK(load_signal(p + lens[i] - 1) == 0);
+				CHECK(!munmap(p, lens[i]));
+			}
+		}
+	}
+	close(fd);
+}
+
+/*
+ * The native table goes and comes again: nothing is in it, but for what this
+ * needs itself.
+ */
+static bool empty_table(void)
+{
+	if (access(DEBUGFS "demote", W_OK))
+		child_skip("wants CONFIG_ARM64_NATIVE_PGTABLE_DEBUG, debugfs");
+	return CHECK(put_number(DEBUGFS "demote", getpid())) &&
+	       CHECK(demoted_for("mixed")) &&
+	       CHECK(put_number(DEBUGFS "promote", getpid())) &&
+	       CHECK(hardware_kb() == (long)P >> 10);
+}
+
+/* What the kernel adds to @p without a page fault that it may have there. */
+static bool futex_add(int *p)
+{
+	static int other;
+	const int op = FUTEX_OP(FUTEX_OP_ADD, 1, FUTEX_OP_CMP_LT, 0);
+
+	return !syscall(__NR_futex, &other, FUTEX_WAKE_OP_PRIVATE, 1, 1, p, op);
+}
+
+static bool futex_lock(int *p)
+{
+	return !syscall(__NR_futex, p, FUTEX_LOCK_PI_PRIVATE, 0, NULL);
+}
+
+/*
+ * The kernel accesses what the Linux table has and the native one has not: its
+ * own page fault fills in the native one, or it would try again for ever.
+ */
+static void child_refill(int argc, char **argv)
+{
+	const size_t len = 4 * P;
+	int direct, fd = temp_file("/var/tmp"), *word;
+	char name[64], *buf, *p;
+
+	want_native();
+	alarm(10);
+	/* Nothing else is near: a fault there would fill in this, too. */
+	p = align_up(map_anon(SZ_1M * 4, 0), SZ_1M * 2);
+	CHECK(!madvise(p, SZ_1M * 2, MADV_NOHUGEPAGE));
+
+	/* Written before; read before; and locked, which is to store to it. */
+	word = (int *)(p + 64);
+	*word = 1;
+	CHECK(empty_table() && native_kb(p, P, NULL) == 0);
+	CHECK(futex_add(word));
+	CHECK(native_kb(p, P, NULL) == (long)P >> 10);
+	CHECK(*word == 2);
+
+	word = (int *)(p + P + 64);
+	CHECK(*word == 0);
+	CHECK(empty_table() && native_kb(p + P, P, NULL) == 0);
+	CHECK(futex_add(word));
+	CHECK(*word == 1);
+
+	word = (int *)(p + 2 * P + 64);
+	*word = 0;
+	CHECK(empty_table() && native_kb(p + 2 * P, P, NULL) == 0);
+	CHECK(futex_lock(word));
+	CHECK(native_kb(p + 2 * P, P, NULL) == (long)P >> 10);
+	CHECK(*word == gettid());
+	CHECK(!syscall(__NR_futex, word, FUTEX_UNLOCK_PI_PRIVATE));
+	CHECK(*word == 0);
+	CHECK_NATIVE();
+
+	/* A disk stores to it by the Linux table. */
+	buf = map_anon(len, 0);
+	fill(buf, len, 3);
+	CHECK(pwrite(fd, buf, len, 0) == (ssize_t)len && !fsync(fd));
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	direct = open(name, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	if (direct < 0)
+		child_skip("no O_DIRECT in /var/tmp");
+	fill(p, len, 4);
+	CHECK(empty_table() && native_kb(p, len, NULL) == 0);
+	CHECK(pread(direct, p, len, 0) == (ssize_t)len);
+	CHECK(filled(p, len, 3));
+	CHECK_NATIVE();
+}
+
+/* What reading some pages costs. */
+static long faults_of(const char *p, size_t len)
+{
+	long before;
+	size_t off;
+
+	/* What this needs itself is there then. */
+	minor_faults();
+	before = minor_faults();
+	for (off = 0; off < len; off += P)
+		__atomic_load_n(p + off, __ATOMIC_RELAXED);
+	return minor_faults() - before;
+}
+
+/*
+ * Not a fault for each page: entries are made when those of the Linux table are
+ * written, and around a fault for as much as it looks at.
+ */
+static void child_faults(int argc, char **argv)
+{
+	const unsigned int around = 32;		/* NATIVE_AROUND */
+	const size_t len = 64 * P;
+	char *area, *p;
+	long faults;
+
+	want_native();
+	area = map_anon(2 * len, 0);
+	p = align_up(area, len);
+	CHECK(!madvise(area, 2 * len, MADV_NOHUGEPAGE));
+	fill(p, len, 1);
+	CHECK(faults_of(p, len) == 0);
+
+	CHECK(!mprotect(p, len, PROT_READ));
+	CHECK(!mprotect(p, len, PROT_READ | PROT_WRITE));
+	faults = faults_of(p, len);
+	printf("# %ld faults after mprotect()\n", faults);
+	/* By what is around faults alone, it would be 2. */
+	CHECK(faults < 64 / around);
+	CHECK(filled(p, len, 1));
+
+	if (empty_table()) {
+		faults = faults_of(p, len);
+		printf("# %ld faults with an empty table\n", faults);
+		CHECK(faults >= 1 && faults <= 64 / around + 4);
+	}
+	CHECK(filled(p, len, 1));
+	CHECK_NATIVE();
+}
+
+/* Whole page tables move elsewhere, and nothing of what was there stays. */
+static void child_moved(int argc, char **argv)
+{
+	const size_t block = block_size(), len = 2 * block;
+	long errors = debug_stat("errors", -1), kb;
+	char *area, *p, *q;
+	int round;
+
+	hardware_kb();
+	area = map_anon(7 * block, 0);
+	p = align_up(area, block);
+	q = p + 3 * block;
+	CHECK(!madvise(area, 7 * block, MADV_NOHUGEPAGE));
+	fill(p, len, 1);
+	for (round = 0; round < 4; round++) {
+		char *from = round % 2 ? q : p, *to = round % 2 ? p : q;
+
+		/* The place is not empty; nor was it ever unmapped. */
+		if (!round)
+			fill(to, len, 2);
+		CHECK(mremap(from, len, len, MREMAP_MAYMOVE | MREMAP_FIXED,
+			     to) == to);
+		kb = native_kb(from, len, NULL);
+		CHECK(kb == 0 || kb == -1);
+		CHECK(filled(to, len, 1 + round));
+		CHECK(load_signal(from) == SIGSEGV);
+		CHECK(load_signal(from + block) == SIGSEGV);
+		CHECK(load_signal(from + len - 1) == SIGSEGV);
+		fill(to, len, 2 + round);
+		if (kb == 0)
+			CHECK(native_kb(to, len, NULL) == (long)len >> 10);
+		/* To other memory, where the next one goes. */
+		if (round % 2)
+			continue;
+		CHECK(mmap(from, len, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+			   MAP_ANONYMOUS | MAP_FIXED, -1, 0) == from);
+		CHECK(!madvise(from, len, MADV_NOHUGEPAGE));
+		fill(from, len, 9);
+	}
+	if (errors >= 0) {
+		put_number(DEBUGFS "check", getpid());
+		CHECK(debug_stat("errors", -1) == errors);
+	}
+	CHECK_NATIVE();
+}
+
 #define FATAL	"/proc/sys/vm/process_page_demote_fatal"
 
 static bool set_fatal(char value)
@@ -665,8 +1292,7 @@ static void child_fatal(int argc, char **argv)
 	int status, fd;
 	pid_t child;
 
-	if (hardware_kb() == (long)kernel_page_size() >> 10)
-		child_skip("the page of the kernel");
+	want_native();
 	if (access(FATAL, F_OK))
 		child_skip("no CONFIG_PROCESS_PAGE_SIZE_DEBUG");
 	setrlimit(RLIMIT_CORE, &none);
@@ -713,14 +1339,6 @@ static void child_sweep(int argc, char **argv)
 
 #define MAX_CPUS	64
 
-/* What the environment says, for long runs. */
-static unsigned int number(const char *name, unsigned int normal)
-{
-	const char *text = getenv(name);
-
-	return text ? atoi(text) : normal;
-}
-
 static void run_on(unsigned int cpu)
 {
 	cpu_set_t set;
@@ -741,27 +1359,6 @@ static int usable_cpus(int *cpus)
 		if (CPU_ISSET(cpu, &set))
 			cpus[nr++] = cpu;
 	return nr;
-}
-
-/* A number of the debug option; that of a CPU if it is not negative. */
-static long debug_stat(const char *name, int cpu)
-{
-	char line[256], prefix[16] = "", *at;
-	long value = -1;
-	FILE *f = fopen(DEBUGFS "stats", "r");
-
-	if (cpu >= 0)
-		snprintf(prefix, sizeof(prefix), "cpu%d ", cpu);
-	while (f && value < 0 && fgets(line, sizeof(line), f)) {
-		if (strncmp(line, prefix, strlen(prefix)))
-			continue;
-		at = strstr(line, name);
-		if (at && at[strlen(name)] == ' ')
-			value = atol(at + strlen(name));
-	}
-	if (f)
-		fclose(f);
-	return value;
 }
 
 struct walker {
@@ -867,34 +1464,16 @@ static void *spin(void *arg)
 	return NULL;
 }
 
-/* How often the log has said since that this process left its table. */
-static int log_lines(int fd)
-{
-	char text[8192], wanted[32];
-	int lines = 0;
-	ssize_t len;
-
-	snprintf(wanted, sizeof(wanted), "[%d] leaves it at", getpid());
-	while ((len = read(fd, text, sizeof(text) - 1)) > 0 ||
-	       (len < 0 && errno == EPIPE)) {
-		if (len < 0)
-			continue;
-		text[len] = 0;
-		lines += !!strstr(text, wanted);
-	}
-	return lines;
-}
-
 /* Somebody interrupted an uninvolved CPU for reasons of their own? */
 #define INTERRUPTED	50
 
 /*
  * A change of tables interrupts the CPUs that run this mm, and no others. With
- * "both", a second thread is on CPU 1.
+ * "both", a second thread is on CPU 1. Then, what it is demoted for.
  */
 static void child_ipi(int argc, char **argv)
 {
-	const bool both = argc > 2 && !strcmp(argv[2], "both");
+	const bool both = !strcmp(argv[2], "both");
 	const unsigned long step = kernel_page_size();
 	long before[MAX_CPUS], after[MAX_CPUS];
 	int cpus[MAX_CPUS], nr, i, fd, log;
@@ -903,17 +1482,15 @@ static void child_ipi(int argc, char **argv)
 	size_t off;
 	char *p;
 
-	if (hardware_kb() == (long)step >> 10)
-		child_skip("the page of the kernel");
+	want_native();
 	for (nr = 0; nr < sysconf(_SC_NPROCESSORS_ONLN); nr++)
 		cpus[nr] = nr;
 	if (nr < 2)
 		child_skip("wants two processors");
-	p = map_pieces(&fd);
+	p = is_vfat(argv[3]) ? map_vfat(&fd) : map_pieces(&fd);
 	if (!p)
 		return;
-	log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
-	CHECK(log >= 0 && lseek(log, 0, SEEK_END) == 0);
+	log = open_log();
 	if (both) {
 		CHECK(!pthread_create(&thread, NULL, spin, &running));
 		while (!__atomic_load_n(&running, __ATOMIC_RELAXED))
@@ -932,7 +1509,8 @@ static void child_ipi(int argc, char **argv)
 		*(unsigned long *)(p + off + 64) = off + 64;
 	for (off = 0; off < 2 * P; off += step)
 		CHECK(*(unsigned long *)(p + off + 64) == off + 64);
-	CHECK(log_lines(log) == 1);
+	CHECK(demoted_for(is_vfat(argv[3]) ? "file" : "device"));
+	CHECK(log_lines(log, p + 64, "not one block") == 1);
 	if (child_failures())
 		return;
 	for (i = 0; i < nr; i++) {
@@ -1069,6 +1647,113 @@ static void child_leak(int argc, char **argv)
 	}
 }
 
+#define FAR	32
+#define FAR_STEP	0x10000000000UL
+
+/* One page in each of some places that have page tables of their own. */
+static void map_far(void)
+{
+	unsigned long i;
+
+	for (i = 1; i <= FAR; i++) {
+		char *p = mmap((void *)(i * FAR_STEP), P,
+			       PROT_READ | PROT_WRITE, MAP_PRIVATE |
+			       MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+		if (!CHECK(p == (void *)(i * FAR_STEP)))
+			return;
+		*p = 1;
+	}
+}
+
+static void unmap_far(void)
+{
+	unsigned long i;
+
+	for (i = 1; i <= FAR; i++)
+		CHECK(!munmap((void *)(i * FAR_STEP), P));
+}
+
+/* Page tables, in kB: of the cgroup, and all there are. */
+static void count_tables(const char *stat, long *kb)
+{
+	/* What CPUs have counted for themselves, too. */
+	put("/proc/sys/vm/stat_refresh", "1");
+	kb[0] = counter(stat, "pagetables") >> 10;
+	kb[1] = meminfo_kb("PageTables");
+}
+
+/*
+ * Sooner or later, both accounts have that many kB more than before, or less
+ * than that if it is to become less. Others have page tables, too.
+ */
+static bool tables_are(const char *stat, const long *before, long kb, bool less)
+{
+	long now[2];
+	int i, j;
+
+	for (i = 0; i < 100; i++) {
+		bool right = true;
+
+		count_tables(stat, now);
+		for (j = 0; j < 2; j++)
+			right &= less ? now[j] <= before[j] + kb :
+					now[j] >= before[j] + kb;
+		if (right)
+			return true;
+		usleep(100000);
+	}
+	printf("# %ld and %ld kB before, %ld and %ld now, %ld wanted\n",
+	       before[0], before[1], now[0], now[1], kb);
+	return false;
+}
+
+/* Whoever makes page tables pays for them, and for the native ones as well. */
+static void child_account(int argc, char **argv)
+{
+	long before[2], own, more;
+	char *cgroup, stat[96];
+	int fds[2];
+	pid_t child;
+
+	hardware_kb();
+	cgroup = new_cgroup(512 * SZ_1M, true);
+	if (!cgroup)
+		child_skip("no cgroup with memory (root, CONFIG_MEMCG)");
+	snprintf(stat, sizeof(stat), "%s/memory.stat", cgroup);
+	enter(cgroup);
+	own = status_kb("VmPTE");
+	count_tables(stat, before);
+	map_far();
+	more = status_kb("VmPTE") - own;
+	printf("# %ld kB of page tables\n", more);
+	/* For each of them three, of which a native one may serve several. */
+	CHECK(more >= FAR * 2 * (long)kernel_page_size() >> 10);
+	if (kernel_page_size() < P && hardware_kb() == (long)P >> 10)
+		CHECK(more >= FAR * (long)P >> 10);
+	CHECK(tables_are(stat, before, more - more / 4, false));
+	unmap_far();
+	CHECK(status_kb("VmPTE") <= own);
+	CHECK(tables_are(stat, before, more / 4, true));
+
+	/* And those that exit() finds. */
+	CHECK(!pipe(fds));
+	child = fork();
+	if (!child) {
+		map_far();
+		CHECK(write(fds[1], "", 1) == 1);
+		pause();
+	}
+	CHECK(read(fds[0], stat + sizeof(stat) - 1, 1) == 1);
+	CHECK(tables_are(stat, before, more - more / 4, false));
+	kill(child, SIGKILL);
+	CHECK(waitpid(child, NULL, 0) == child);
+	CHECK(tables_are(stat, before, more / 4, true));
+	CHECK(put("/sys/fs/cgroup/cgroup.procs", "0"));
+	CHECK(!rmdir(cgroup));
+	CHECK_NATIVE();
+}
+
 /*
  * Addresses of more than 48 bits, which only a hint gives. Where the kernel has
  * none, the hint is void.
@@ -1147,6 +1832,8 @@ static const struct child children[] = {
 	{ "anon", child_anon },
 	{ "file", child_file },
 	{ "huge", child_huge },
+	{ "khugepaged", child_khugepaged },
+	{ "hugetlb", child_hugetlb },
 	{ "threads", child_threads },
 	{ "tail", child_tail },
 	{ "unshared", child_unshared },
@@ -1156,6 +1843,13 @@ static const struct child children[] = {
 	{ "ring", child_ring },
 	{ "referenced", child_referenced },
 	{ "demote", child_demote },
+	{ "retry", child_retry },
+	{ "vfat", child_vfat },
+	{ "remote", child_remote },
+	{ "perf", child_perf },
+	{ "refill", child_refill },
+	{ "faults", child_faults },
+	{ "moved", child_moved },
 	{ "fatal", child_fatal },
 	{ "sweep", child_sweep },
 	{ "walk", child_walk },
@@ -1163,6 +1857,7 @@ static const struct child children[] = {
 	{ "alternate", child_alternate },
 	{ "short", child_short },
 	{ "leak", child_leak },
+	{ "account", child_account },
 	{ "high", child_high },
 	{ }
 };
@@ -1182,22 +1877,45 @@ TEST_F(pages, file)
 	EXPECT_CHILD("file");
 }
 
-TEST_F(pages, huge)
+TEST_F_TIMEOUT(pages, huge, 120)
 {
-	/* For both sides of fork(); the child is content without. */
-	int fd = open("/proc/sys/vm/nr_hugepages", O_WRONLY);
-
-	if (fd >= 0) {
-		EXPECT_EQ(1, write(fd, "8", 1));
-		close(fd);
-	}
 	EXPECT_CHILD("huge");
+}
+
+TEST_F_TIMEOUT(pages, khugepaged, 120)
+{
+	static const char *const names[] = {
+		THP "khugepaged/scan_sleep_millisecs",
+		THP "khugepaged/alloc_sleep_millisecs",
+	};
+	long old[ARRAY_SIZE(names)];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		old[i] = read_number(names[i]);
+	if (!have_thp() || access(names[0], W_OK))
+		SKIP(return, "no khugepaged or not root");
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		EXPECT_TRUE(put_number(names[i], 10));
+	EXPECT_CHILD("khugepaged");
+	for (i = 0; i < ARRAY_SIZE(names); i++)
+		EXPECT_TRUE(put_number(names[i], old[i]));
+}
+
+TEST_F_TIMEOUT(pages, hugetlb, 300)
+{
+	EXPECT_CHILD("hugetlb");
+}
+
+TEST_F(pages, unshared)
+{
+	/* The child is content without. */
+	const char *path = "/proc/sys/vm/nr_hugepages";
+	const long old = read_number(path);
+
+	put_number(path, old + 8);
 	EXPECT_CHILD("unshared");
-	fd = open("/proc/sys/vm/nr_hugepages", O_WRONLY);
-	if (fd >= 0) {
-		EXPECT_EQ(1, write(fd, "0", 1));
-		close(fd);
-	}
+	put_number(path, old);
 }
 
 TEST_F(pages, tail)
@@ -1235,6 +1953,51 @@ TEST_F(pages, demote)
 	EXPECT_CHILD("demote");
 }
 
+TEST_F_TIMEOUT(pages, retry, 120)
+{
+	EXPECT_CHILD("retry");
+}
+
+TEST_F(pages, vfat)
+{
+	if (!mount_vfat())
+		SKIP(return, "no vfat, mkfs.vfat or root");
+	EXPECT_CHILD("vfat");
+	drop_vfat();
+}
+
+TEST_F_TIMEOUT(pages, remote, 60)
+{
+	const bool have_vfat = mount_vfat();
+
+	EXPECT_CHILD("remote", "ring");
+	if (have_vfat)
+		EXPECT_CHILD("remote", "vfat");
+	else
+		TH_LOG("no vfat, mkfs.vfat or root");
+	drop_vfat();
+}
+
+TEST_F(pages, perf)
+{
+	EXPECT_CHILD("perf");
+}
+
+TEST_F(pages, refill)
+{
+	EXPECT_CHILD("refill");
+}
+
+TEST_F(pages, faults)
+{
+	EXPECT_CHILD("faults");
+}
+
+TEST_F(pages, moved)
+{
+	EXPECT_CHILD("moved");
+}
+
 TEST_F(pages, fatal)
 {
 	EXPECT_CHILD("fatal");
@@ -1265,6 +2028,7 @@ TEST_F_TIMEOUT(pages, ipi, 120)
 {
 	static const char * const who[] = { "one", "both" };
 	unsigned int i, try;
+	bool have_vfat;
 	cpu_set_t all;
 	int ret;
 
@@ -1273,20 +2037,28 @@ TEST_F_TIMEOUT(pages, ipi, 120)
 	/* From its beginning on, the child is on no other CPU. */
 	ASSERT_EQ(0, sched_getaffinity(0, sizeof(all), &all));
 	run_on(0);
+	have_vfat = mount_vfat();
+	if (!have_vfat)
+		TH_LOG("no vfat, mkfs.vfat or root");
 	wake_by_ipi(false);
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < (have_vfat ? 4 : 2); i++) {
 		/* Others interrupt CPUs, too, but not each time. */
 		for (try = 0; try < 40; try++) {
 			ret = run_child(variant->shift, "ipi", self->text,
-					who[i], NULL);
+					who[i % 2], i < 2 ? "ring" : "vfat",
+					NULL);
 			if (ret != INTERRUPTED)
 				break;
+			/* The log takes ten lines in five seconds. */
+			usleep(500000);
 		}
 		if (ret == KSFT_SKIP)
 			break;
 		EXPECT_EQ(0, ret);
 	}
 	wake_by_ipi(true);
+	if (have_vfat)
+		drop_vfat();
 	ASSERT_EQ(0, sched_setaffinity(0, sizeof(all), &all));
 	if (ret == KSFT_SKIP)
 		SKIP(return, "skipped in the child");
@@ -1295,6 +2067,11 @@ TEST_F_TIMEOUT(pages, ipi, 120)
 TEST_F_TIMEOUT(pages, leak, 7200)
 {
 	EXPECT_CHILD("leak");
+}
+
+TEST_F_TIMEOUT(pages, account, 120)
+{
+	EXPECT_CHILD("account");
 }
 
 /* On one CPU with processes of the kernel's page, and from CPU to CPU. */

@@ -355,6 +355,26 @@ static void punch(struct arena *a, struct slot *s)
 	memset(s->model + block, 0, len * sizeof(*s->model));
 }
 
+/* Another program takes the place of all this; it has the same page. */
+static void __noreturn exec_instead(void)
+{
+	char size[24];
+
+	snprintf(size, sizeof(size), "%lu", P);
+	execl("/proc/self/exe", "pages_stress", "--pages", size, NULL);
+	_exit(excused(errno) ? 0 : 3);
+}
+
+/* That program: new memory is zeroes, and keeps what is written. */
+static int executed(unsigned long size)
+{
+	char *p = map_anon(4 * P, 0);
+	bool right = size == P && all_zero(p, 4 * P);
+
+	fill(p, 4 * P, size);
+	return right && filled(p, 4 * P, size) ? 0 : 4;
+}
+
 /* A child sees what there was at fork(), whatever both write then. */
 static void fork_and_write(struct arena *a)
 {
@@ -377,6 +397,8 @@ static void fork_and_write(struct arena *a)
 			write_blocks(a, s);
 			verify_slot(a, s, "in a child that wrote");
 		}
+		if (!rnd(a, 4))
+			exec_instead();
 		_exit(0);
 	}
 	for (i = 0; i < SLOTS; i++)
@@ -468,6 +490,7 @@ int main(int argc, char **argv)
 		{ "seconds", required_argument, NULL, 's' },
 		{ "threads", required_argument, NULL, 't' },
 		{ "seed", required_argument, NULL, 'r' },
+		{ "pages", required_argument, NULL, 'p' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
@@ -490,6 +513,9 @@ int main(int argc, char **argv)
 		case 'r':
 			seed = strtoul(optarg, NULL, 0);
 			break;
+		case 'p':
+			/* Of fork_and_write(). */
+			return executed(strtoul(optarg, NULL, 0));
 		default:
 			usage(argv[0]);
 			return c == 'h' ? 0 : 2;

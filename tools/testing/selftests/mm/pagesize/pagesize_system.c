@@ -80,6 +80,42 @@ bool demoted(void)
 	return demoted_for(NULL);
 }
 
+bool fail_setup(unsigned long size, unsigned int percent)
+{
+	unsigned long order = 0;
+
+	mount("none", "/sys/kernel/debug", "debugfs", 0, NULL);
+	while (kernel_page_size() << order < size)
+		order++;
+	return put_number(FAIL_PAGE_ALLOC "min-order", order ?: 1) &&
+	       put_number(FAIL_PAGE_ALLOC "probability", percent) &&
+	       put(FAIL_PAGE_ALLOC "task-filter", "Y") &&
+	       put(FAIL_PAGE_ALLOC "times", "-1") &&
+	       put(FAIL_PAGE_ALLOC "interval", "1") &&
+	       put(FAIL_PAGE_ALLOC "verbose", "0") &&
+	       put(FAIL_PAGE_ALLOC "ignore-gfp-wait", "N") &&
+	       put(FAIL_PAGE_ALLOC "ignore-gfp-highmem", "N");
+}
+
+void fail_here(bool on)
+{
+	CHECK(put("/proc/self/make-it-fail", on ? "1" : "0"));
+}
+
+void fill_pieces(char *p, unsigned long len, unsigned long seed, bool sure)
+{
+	unsigned long pieces = vm_events("process_page_pieces");
+
+	fail_here(true);
+	fill(p, len, seed);
+	fail_here(false);
+	CHECK(filled(p, len, seed));
+	if (!sure || page_size() == kernel_page_size())
+		return;
+	CHECK(vm_events("process_page_pieces") > pieces);
+	CHECK(demoted());
+}
+
 char *new_cgroup(unsigned long max, bool swap)
 {
 	static char path[64];

@@ -22,6 +22,21 @@ unsigned long vm_events(const char *name);
 bool demoted_for(const char *reason);
 bool demoted(void);
 
+/* Where it is said what memory cannot be had. */
+#define FAIL_PAGE_ALLOC		"/sys/kernel/debug/fail_page_alloc/"
+
+/* Blocks of the process page, or of two kernel pages, cannot be had... */
+bool fail_setup(unsigned long size, unsigned int percent);
+
+/* ...in this task. */
+void fail_here(bool on);
+
+/*
+ * Write to memory for which no block can be had; it is filled in pieces, which is
+ * checked if @sure.
+ */
+void fill_pieces(char *p, unsigned long len, unsigned long seed, bool sure);
+
 /* A new cgroup, not more than @max bytes; NULL if that cannot be had. */
 char *new_cgroup(unsigned long max, bool swap);
 

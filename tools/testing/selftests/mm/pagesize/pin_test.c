@@ -9,15 +9,22 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 
 #include "pagesize_fixture.h"
+#include "pagesize_system.h"
 #include "uring.h"
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE		25
+#endif
 
 /* The unit of direct I/O. */
 #define SECTOR			SZ_4K
@@ -40,6 +47,33 @@ static int direct(int fd)
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	return open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
+}
+
+#ifndef IORING_SETUP_NO_MMAP
+#define IORING_SETUP_NO_MMAP	0x4000
+#endif
+
+/*
+ * A ring in memory of this process, where the kernel has that: what it maps
+ * otherwise are kernel pages, for which the process is demoted.
+ */
+static bool ring_open(struct uring *u)
+{
+	unsigned long P = page_size();
+	char *mem = map_anon(2 * P, 0);
+
+	memset(u, 0, sizeof(*u));
+	u->p.flags = IORING_SETUP_NO_MMAP;
+	u->p.cq_off.user_addr = (unsigned long)mem;
+	u->p.sq_off.user_addr = (unsigned long)mem + P;
+	u->fd = syscall(__NR_io_uring_setup, 4, &u->p);
+	if (u->fd < 0) {
+		munmap(mem, 2 * P);
+		return uring_open(u);
+	}
+	u->rings = mem;
+	u->sqes = (struct io_uring_sqe *)(mem + P);
+	return true;
 }
 
 static bool file_filled(int fd, size_t len, unsigned long seed)
@@ -70,6 +104,8 @@ static pid_t snapshot(char *p, size_t len, unsigned long seed, int *go)
 		ok = filled(p, len, seed);
 		fill(p, len, ~seed);
 		ok &= filled(p, len, ~seed);
+		/* What was fixed was copied in whole process pages. */
+		ok &= CHECK(!demoted());
 		fflush(stdout);
 		_exit(!ok);
 	}
@@ -102,7 +138,7 @@ static void fixed_over_fork(char *mem, bool private, unsigned long under)
 
 	if (P == SECTOR)
 		iov = (struct iovec){ mem + 512, len - 1024 };
-	if (!uring_open(&u))
+	if (!ring_open(&u))
 		child_skip("no io_uring");
 	/* A process page that nobody has touched is among them. */
 	fill(mem, 3 * P, 1);
@@ -140,6 +176,7 @@ static void fixed_over_fork(char *mem, bool private, unsigned long under)
 	close(u.fd);
 	fill(mem, len, 4);
 	CHECK(filled(mem, len, 4));
+	CHECK(!demoted());
 	close(fd);
 }
 
@@ -195,45 +232,111 @@ static void *read_slices(void *arg)
 	return NULL;
 }
 
-/* Direct reads into parts of process pages, while fork() shares them. */
+struct writer {
+	char *mem, *back;
+	size_t slice;
+	int fd, stop;
+	long rounds, bad;
+};
+
+/* The slices between those go to the file, and it is looked what arrived. */
+static void *write_slices(void *arg)
+{
+	struct writer *w = arg;
+	unsigned long i, off, seed;
+
+	while (!__atomic_load_n(&w->stop, __ATOMIC_SEQ_CST)) {
+		for (i = 1; i < SLICES; i += 2) {
+			off = i * w->slice;
+			seed = (w->rounds + 1) << 32 | off;
+			fill(w->mem + off, w->slice, seed);
+			if (pwrite(w->fd, w->mem + off, w->slice, off) !=
+			    w->slice ||
+			    pread(w->fd, w->back, w->slice, off) != w->slice ||
+			    !filled(w->back, w->slice, seed) ||
+			    !filled(w->mem + off, w->slice, seed))
+				w->bad++;
+		}
+		w->rounds++;
+	}
+	return NULL;
+}
+
+/* Slices from @first on that only the main thread has are those of @round. */
+static bool slices_filled(char *mem, size_t slice, unsigned int first,
+			  unsigned long round)
+{
+	unsigned long i;
+
+	for (i = first; i < SLICES; i += 2)
+		if (!filled(mem + i * slice, slice, round))
+			return false;
+	return true;
+}
+
+static void fill_slices(char *mem, size_t slice, unsigned int first,
+			unsigned long round)
+{
+	unsigned long i;
+
+	for (i = first; i < SLICES; i += 2)
+		fill(mem + i * slice, slice, round);
+}
+
+/* Direct I/O with parts of process pages, while fork() shares them. */
 static void child_direct(int argc, char **argv)
 {
 	unsigned long P = page_size(), i, off, round;
 	size_t slice = page_size() > SECTOR ? SECTOR : 512;
 	struct reader r = { .slice = slice };
-	pthread_t thread;
-	int fd, status;
+	struct writer w = { .slice = slice };
+	int fd, out, status;
+	pthread_t thread[2];
 	pid_t pid;
 
 	fd = filled_file(SLICES * slice, 200);
+	out = filled_file(SLICES * slice, 0);
 	r.fd = direct(fd);
-	if (r.fd < 0)
+	w.fd = direct(out);
+	if (r.fd < 0 || w.fd < 0)
 		child_skip("no direct I/O here");
 	r.mem = map_anon(SLICES * slice + 2 * P, 0);
+	w.mem = map_anon(SLICES * slice + 2 * P, 0);
+	w.back = map_anon(slice, 0);
 	if (pread(r.fd, r.mem, slice, 0) != slice)
 		child_skip("no direct I/O of this size");
-	CHECK(!pthread_create(&thread, NULL, read_slices, &r));
+	fill_slices(r.mem, slice, 1, 0);
+	fill_slices(w.mem, slice, 0, 0);
+	CHECK(!pthread_create(&thread[0], NULL, read_slices, &r));
+	CHECK(!pthread_create(&thread[1], NULL, write_slices, &w));
 	for (round = 0; round < 20; round++) {
 		fflush(stdout);
 		pid = fork();
 		if (!pid) {
-			for (i = 1; i < SLICES; i += 2)
-				if (round && !filled(r.mem + i * slice, slice,
-						     round))
-					_exit(1);
+			bool right = slices_filled(r.mem, slice, 1, round) &&
+				     slices_filled(w.mem, slice, 0, round);
+
 			memset(r.mem, 0xdd, SLICES * slice);
-			_exit(0);
+			memset(w.mem, 0xdd, SLICES * slice);
+			right &= CHECK(!demoted());
+			fflush(stdout);
+			_exit(!right);
 		}
-		for (i = 1; i < SLICES; i += 2)
-			fill(r.mem + i * slice, slice, round + 1);
+		fill_slices(r.mem, slice, 1, round + 1);
+		fill_slices(w.mem, slice, 0, round + 1);
 		CHECK(waitpid(pid, &status, 0) == pid && status == 0);
-		for (i = 1; i < SLICES; i += 2)
-			if (!CHECK(filled(r.mem + i * slice, slice, round + 1)))
-				break;
+		CHECK(slices_filled(r.mem, slice, 1, round + 1));
+		CHECK(slices_filled(w.mem, slice, 0, round + 1));
 	}
 	__atomic_store_n(&r.stop, 1, __ATOMIC_SEQ_CST);
-	CHECK(!pthread_join(thread, NULL));
+	__atomic_store_n(&w.stop, 1, __ATOMIC_SEQ_CST);
+	CHECK(!pthread_join(thread[0], NULL));
+	CHECK(!pthread_join(thread[1], NULL));
 	CHECK(!r.bad && r.rounds);
+	CHECK(!w.bad && w.rounds);
+	CHECK(!demoted());
+	close(w.fd);
+	close(out);
 
 	/* Directly to the file, from memory of all kinds. */
 	CHECK(!ftruncate(fd, 0));
@@ -247,6 +350,233 @@ static void child_direct(int argc, char **argv)
 	CHECK(pwrite(r.fd, map_anon(P, 0), P, 0) == P);
 	CHECK(pread(fd, r.mem, P, 0) == P && all_zero(r.mem, P));
 	close(r.fd);
+	close(fd);
+}
+
+/* What a ring has under way while fork() shares the memory. */
+static void child_in_flight(int argc, char **argv)
+{
+	unsigned long P = page_size(), first, seed, off, round, i;
+	size_t slice = page_size() > SECTOR ? SECTOR : 512;
+	struct iovec iov = { .iov_len = SLICES * slice };
+	int in = filled_file(SLICES * slice, 200);
+	int out = filled_file(SLICES * slice, 0);
+	int from = direct(in), to = direct(out), status;
+	struct uring u;
+	char *mem;
+	pid_t pid;
+
+	if (!ring_open(&u))
+		child_skip("no io_uring");
+	if (from < 0 || to < 0)
+		child_skip("no direct I/O here");
+	mem = map_anon(SLICES * slice + P, 0);
+	iov.iov_base = mem;
+	if (pread(from, mem, slice, 0) != slice)
+		child_skip("no direct I/O of this size");
+	if (!CHECK(!uring_fix(&u, &iov, 1)))
+		return;
+	for (round = 0; round < 20; round++) {
+		/* To read, to write, to read, to write, and one to store to. */
+		first = round * 5 % (SLICES - 5);
+		seed = (round + 1) << 32;
+		for (i = first; i < first + 4; i++) {
+			off = i * slice;
+			if ((i - first) % 2)
+				fill(mem + off, slice, seed + off);
+			else
+				memset(mem + off, 0xff, slice);
+			uring_submit(&u, (i - first) % 2,
+				     (i - first) % 2 ? to : from, mem + off,
+				     slice, off, 0);
+		}
+		fflush(stdout);
+		pid = fork();
+		if (!pid) {
+			bool right = true;
+
+			for (i = first + 1; i < first + 4; i += 2)
+				right &= filled(mem + i * slice, slice,
+						seed + i * slice);
+			memset(mem, 0xdd, SLICES * slice);
+			right &= CHECK(!demoted());
+			fflush(stdout);
+			_exit(!right);
+		}
+		fill(mem + i * slice, slice, seed);
+		for (i = 0; i < 4; i++)
+			CHECK(uring_wait(&u) == slice);
+		CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+		for (i = first; i < first + 4; i++) {
+			off = i * slice;
+			if ((i - first) % 2 == 0) {
+				CHECK(filled(mem + off, slice, 200 + off));
+				continue;
+			}
+			CHECK(filled(mem + off, slice, seed + off));
+			/* Where it was is written to, and read anew. */
+			memset(mem + off, 0xff, slice);
+			CHECK(pread(to, mem + off, slice, off) == slice);
+			CHECK(filled(mem + off, slice, seed + off));
+		}
+		CHECK(filled(mem + i * slice, slice, seed));
+	}
+	CHECK(!demoted());
+	close(u.fd);
+	close(from);
+	close(to);
+	close(in);
+	close(out);
+}
+
+/* File systems where direct I/O pins what it writes. */
+static bool pins_memory(int fd)
+{
+	struct statfs fs;
+
+	return !fstatfs(fd, &fs) && (fs.f_type == EXT4_SUPER_MAGIC ||
+				     fs.f_type == XFS_SUPER_MAGIC ||
+				     fs.f_type == BTRFS_SUPER_MAGIC);
+}
+
+/* A slice of each process page, not always at the same place of it. */
+static bool write_out(int fd, char *p, unsigned long n, unsigned long shift)
+{
+	unsigned long P = page_size(), i, off;
+	bool done = true;
+
+	for (i = 0; i < n; i++) {
+		off = i * P + (2 * i + 1 + shift) * SECTOR % P;
+		done &= CHECK(pwrite(fd, p + off, SECTOR, off) == SECTOR);
+	}
+	return done;
+}
+
+/*
+ * Who writes from memory that fork() has shared gets it for its own first. Here
+ * the parent does so, by a copy; and then the child, who is then the only one.
+ */
+static void child_unshare(int argc, char **argv)
+{
+	unsigned long P = page_size(), n = 16, len = n * P, i, off;
+	unsigned long copies;
+	int file = temp_file(NULL), fd = direct(file), fds[2], status;
+	char *p, *buf = map_anon(len, 0), c;
+	pid_t pid;
+
+	p = map_anon(len, 0);
+	fill(p, len, 30);
+	CHECK(!ftruncate(file, len));
+	if (fd < 0 || pwrite(fd, p, SECTOR, 0) != SECTOR)
+		child_skip("no direct I/O here");
+	CHECK(!ftruncate(file, 0) && !ftruncate(file, len));
+	CHECK(!pipe2(fds, O_CLOEXEC));
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		close(fds[1]);
+		CHECK(read(fds[0], &c, 1) == 1);
+		CHECK(filled(p, len, 30));
+		CHECK(write_out(fd, p, n, 2));
+		CHECK(filled(p, len, 30));
+		fill(p, len, 40);
+		CHECK(filled(p, len, 40));
+		CHECK(!demoted());
+		fflush(stdout);
+		_exit(child_failures());
+	}
+	close(fds[0]);
+	copies = vm_events("process_page_cow");
+	CHECK(write_out(fd, p, n, 0));
+	if (page_size() > kernel_page_size() && pins_memory(file))
+		CHECK(vm_events("process_page_cow") - copies >= n);
+	CHECK(filled(p, len, 30));
+	CHECK(!demoted());
+	/* It is ours: nobody but we see this. */
+	fill(p, P, 50);
+	CHECK(write(fds[1], "x", 1) == 1);
+	close(fds[1]);
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	CHECK(filled(p, P, 50));
+	CHECK(filled(p + P, len - P, 30 + P));
+	CHECK(pread(file, buf, len, 0) == len);
+	for (off = 0; off < len; off += SECTOR) {
+		i = off / P;
+		if (off % P == (2 * i + 1) * SECTOR % P ||
+		    off % P == (2 * i + 3) * SECTOR % P)
+			CHECK(filled(buf + off, SECTOR, 30 + off));
+		else
+			CHECK(all_zero(buf + off, SECTOR));
+	}
+	CHECK(!demoted());
+	close(fd);
+	close(file);
+}
+
+static unsigned long huge_page_size(void)
+{
+	FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size",
+			"re");
+	unsigned long size = 0;
+
+	if (f && fscanf(f, "%lu", &size) != 1)
+		size = 0;
+	if (f)
+		fclose(f);
+	return size;
+}
+
+/*
+ * A kernel page of a process page in pieces is fixed: whatever would put those
+ * together, the page stays the one that is mapped.
+ */
+static void child_pieces(int argc, char **argv)
+{
+	const unsigned long P = page_size(), K = kernel_page_size();
+	unsigned long len = huge_page_size(), at = P + K % P;
+	int fd = filled_file(K, 60), round, ret;
+	struct iovec iov;
+	struct uring u;
+	char *area, *p;
+
+	if (!len || len > 32 * SZ_1M)
+		child_skip("no huge pages, or too large ones");
+	if (!ring_open(&u))
+		child_skip("no io_uring");
+	area = map_anon(2 * len, 0);
+	p = (char *)(((unsigned long)area + len - 1) & ~(len - 1));
+	CHECK(!madvise(area, 2 * len, MADV_NOHUGEPAGE));
+	fill_pieces(p, 4 * P, 61, true);
+	fill(p + 4 * P, len - 4 * P, 61 + 4 * P);
+	iov = (struct iovec){ p + at, K };
+	if (!CHECK(!uring_fix(&u, &iov, 1)))
+		return;
+	CHECK(!madvise(p, len, MADV_HUGEPAGE));
+	for (round = 0; round < 3; round++) {
+		ret = madvise(p, len, MADV_COLLAPSE);
+		CHECK(ret < 0);
+		/* Reads and stores do not make it whole, either. */
+		fill(p, len, 62 + round);
+		uring_submit(&u, false, fd, p + at, K, 0, 0);
+		CHECK(uring_wait(&u) == K);
+		CHECK(filled(p + at, K, 60));
+		CHECK(filled(p, at, 62 + round));
+		CHECK(filled(p + at + K, len - at - K, 62 + round + at + K));
+	}
+	CHECK(!syscall(__NR_io_uring_register, u.fd, IORING_UNREGISTER_BUFFERS,
+		       NULL, 0));
+	/* Now it is free to go, as soon as nobody happens to look at it. */
+	for (round = 0; round < 20; round++) {
+		ret = madvise(p, len, MADV_COLLAPSE);
+		if (!ret || errno != EAGAIN)
+			break;
+		usleep(10000);
+	}
+	CHECK(!ret || errno == ENOMEM);
+	CHECK(filled(p + at, K, 60));
+	CHECK(filled(p, at, 64));
+	CHECK(filled(p + at + K, len - at - K, 64 + at + K));
+	close(u.fd);
 	close(fd);
 }
 
@@ -479,7 +809,10 @@ static void child_remote(int argc, char **argv)
 
 static const struct child children[] = {
 	{ "fixed", child_fixed },
+	{ "in-flight", child_in_flight },
 	{ "direct", child_direct },
+	{ "unshare", child_unshare },
+	{ "pieces", child_pieces },
 	{ "vmsplice", child_vmsplice },
 	{ "splice", child_splice },
 	{ "remote", child_remote },
@@ -491,9 +824,26 @@ TEST_F(pages, fixed)
 	EXPECT_CHILD("fixed");
 }
 
+TEST_F(pages, in_flight)
+{
+	EXPECT_CHILD("in-flight");
+}
+
 TEST_F(pages, direct)
 {
 	EXPECT_CHILD("direct");
+}
+
+TEST_F(pages, unshare)
+{
+	EXPECT_CHILD("unshare");
+}
+
+TEST_F(pages, pieces)
+{
+	if (!fail_setup(self->size, 100))
+		SKIP(return, "no " FAIL_PAGE_ALLOC);
+	EXPECT_CHILD("pieces");
 }
 
 TEST_F(pages, vmsplice)

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <linux/futex.h>
+#include <linux/mman.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
@@ -22,46 +23,6 @@
 
 #include "pagesize_fixture.h"
 #include "pagesize_system.h"
-
-#define FAIL		"/sys/kernel/debug/fail_page_alloc/"
-
-/* Blocks of the process page, or of two kernel pages, cannot be had. */
-static bool fail_setup(unsigned long size, unsigned int percent)
-{
-	unsigned long order = 0;
-
-	mount("none", "/sys/kernel/debug", "debugfs", 0, NULL);
-	while (kernel_page_size() << order < size)
-		order++;
-	return put_number(FAIL "min-order", order ?: 1) &&
-	       put_number(FAIL "probability", percent) &&
-	       put(FAIL "task-filter", "Y") && put(FAIL "times", "-1") &&
-	       put(FAIL "interval", "1") && put(FAIL "verbose", "0") &&
-	       put(FAIL "ignore-gfp-wait", "N") &&
-	       put(FAIL "ignore-gfp-highmem", "N");
-}
-
-/* In this task. */
-static void fail_here(bool on)
-{
-	CHECK(put("/proc/self/make-it-fail", on ? "1" : "0"));
-}
-
-/* Write to memory for which no block can be had; it is filled in pieces. */
-static void fill_pieces(char *p, unsigned long len, unsigned long seed,
-			bool sure)
-{
-	unsigned long pieces = vm_events("process_page_pieces");
-
-	fail_here(true);
-	fill(p, len, seed);
-	fail_here(false);
-	CHECK(filled(p, len, seed));
-	if (!sure || page_size() == kernel_page_size())
-		return;
-	CHECK(vm_events("process_page_pieces") > pieces);
-	CHECK(demoted());
-}
 
 static void child_fragmented(int argc, char **argv)
 {
@@ -128,14 +89,14 @@ static void child_fragmented(int argc, char **argv)
 TEST_F(pages, no_block)
 {
 	if (!fail_setup(self->size, 100))
-		SKIP(return, "no " FAIL);
+		SKIP(return, "no " FAIL_PAGE_ALLOC);
 	EXPECT_CHILD("fragmented", "100");
 }
 
 TEST_F(pages, no_block_now_and_then)
 {
 	if (!fail_setup(self->size, 50))
-		SKIP(return, "no " FAIL);
+		SKIP(return, "no " FAIL_PAGE_ALLOC);
 	EXPECT_CHILD("fragmented", "50");
 }
 
@@ -426,53 +387,155 @@ static void child_half(int argc, char **argv)
 	CHECK(page_size() == kernel_page_size() || demoted());
 }
 
-/* Where the page at p is in memory, or 0. */
-static uint64_t place(const char *p)
+/* Where the pages of a range are in memory; 0 for what is not. */
+static void get_places(const char *p, unsigned long len, uint64_t *places)
 {
+	const unsigned long P = page_size(), n = len / P;
 	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	uint64_t entry = 0;
+	unsigned long i;
 
-	if (pread(fd, &entry, sizeof(entry),
-		  (uintptr_t)p / page_size() * sizeof(entry)) != sizeof(entry))
-		entry = 0;
+	CHECK(pread(fd, places, n * sizeof(*places),
+		    (uintptr_t)p / P * sizeof(*places)) ==
+	      (ssize_t)(n * sizeof(*places)));
 	close(fd);
-	return entry & ((UINT64_C(1) << 55) - 1);
+	for (i = 0; i < n; i++)
+		places[i] &= (UINT64_C(1) << 55) - 1;
+}
+
+/*
+ * One page out of four, in no order: the kernel looks for room at every 32nd
+ * page, and would not see that of a pattern; and there has to be enough for
+ * others, who are moved first.
+ */
+static bool kept(unsigned long i)
+{
+	return (uint32_t)(i * 2654435761U) >> 30 == 3;
+}
+
+/*
+ * A part of @len bytes is moved, as far as the kernel likes to, and then goes
+ * to swap. How many pages were moved.
+ */
+static unsigned long compact(unsigned long len)
+{
+	unsigned long P = page_size(), n = len / P, i, nr = 0, moved = 0;
+	uint64_t *before = calloc(n, sizeof(*before));
+	uint64_t *after = calloc(n, sizeof(*after));
+	char *p = map_anon(len, MAP_PRIVATE);
+	long kb;
+
+	if (!CHECK(before && after && p != MAP_FAILED))
+		return 0;
+	fill(p, len, 1);
+	for (i = 0; i < n; i++) {
+		nr += kept(i);
+		if (!kept(i))
+			CHECK(!madvise(p + i * P, P, MADV_DONTNEED));
+	}
+	drop_page_cache();
+	get_places(p, len, before);
+	if (!put("/proc/sys/vm/compact_memory", "1"))
+		child_skip("no compaction");
+	get_places(p, len, after);
+	for (i = 0; i < n; i++) {
+		CHECK(!before[i] == !kept(i) && !after[i] == !kept(i));
+		CHECK(!kept(i) || filled(p + i * P, P, 1 + i * P));
+		moved += after[i] != before[i];
+	}
+	printf("# of %lu pages, %lu were moved\n", nr, moved);
+	kb = nr * P / 1024;
+	for (i = 0; i < 20 && smaps_kb(p, "Swap") < kb; i++)
+		madvise(p, len, MADV_PAGEOUT);
+	CHECK(smaps_kb(p, "Swap") == kb);
+	for (i = 0; i < n; i++)
+		CHECK(!kept(i) || filled(p + i * P, P, 1 + i * P));
+	munmap(p, len);
+	free(before);
+	free(after);
+	return moved;
 }
 
 /* What is moved to somewhere else is whole there, and stays so in swap. */
 static void child_compacted(int argc, char **argv)
 {
-	unsigned long P = page_size(), len = 16 * SZ_1M, i;
+	static const unsigned int sizes[] = { 32, 64, 128 };
 	unsigned long moved = 0;
-	uint64_t *places;
-	char *p;
+	unsigned int i;
+
+	CHECK(stay_here());
+	alarm(100);
+	for (i = 0; i < ARRAY_SIZE(sizes) && !moved; i++)
+		moved = compact(sizes[i] * SZ_1M);
+	CHECK(!demoted());
+	if (!moved && !child_failures())
+		child_skip("nothing was moved");
+}
+
+/* Memory that came in pieces is put together: all is whole again. */
+static void child_collapsed(int argc, char **argv)
+{
+	const unsigned long P = page_size(), K = kernel_page_size();
+	/* What a page table maps. */
+	const unsigned long len = K / 8 * K;
+	const bool native = status_kb("HardwarePageSize") == (long)P >> 10;
+	char *area, *p, *other;
+	int i;
+
+	if (P == K)
+		child_skip("a kernel page");
+	alarm(60);
+	area = map_anon(2 * len, MAP_PRIVATE);
+	if (!CHECK(area != MAP_FAILED))
+		return;
+	p = (char *)(((uintptr_t)area + len - 1) & ~(len - 1));
+	fill_pieces(p, len, 1, true);
+	CHECK(demoted_for("memory"));
+	if (!CHECK(!madvise(p, len, MADV_COLLAPSE)))
+		return;
+	CHECK(smaps_kb(p, "AnonHugePages") == (long)len >> 10);
+	CHECK(filled(p, len, 1));
+	/* It is a fault that sees that, and not at once. */
+	for (i = 0; i < (native ? 200 : 20) && demoted(); i++) {
+		usleep(100000);
+		other = map_anon(P, 0);
+		*other = 1;
+		munmap(other, P);
+	}
+	/* Where the hardware has no such page, it is noted until execve(). */
+	CHECK(demoted() == !native);
+	if (native)
+		CHECK(status_kb("HardwarePageSize") == (long)P >> 10);
+	CHECK(filled(p, len, 1));
+	fill(p, len, 2);
+	CHECK(filled(p, len, 2));
+	CHECK(demoted() == !native);
+}
+
+/*
+ * A file that is swapped to has single pages only: what is larger than that
+ * stays in memory, whole.
+ */
+static void child_swap_file(int argc, char **argv)
+{
+	const unsigned long P = page_size(), len = 64 * P;
+	const unsigned long kills = vm_events("oom_kill");
+	char *p = map_anon(len, MAP_PRIVATE);
+	int i;
 
 	CHECK(stay_here());
 	alarm(60);
-	places = calloc(len / P, sizeof(*places));
-	CHECK(places);
-	p = map_anon(len, MAP_PRIVATE);
 	fill(p, len, 1);
-	for (i = 0; i < len; i += 2 * P)
-		CHECK(!madvise(p + i, P, MADV_DONTNEED));
-	for (i = P; i < len; i += 2 * P)
-		places[i / P] = place(p + i);
-	CHECK(places[1]);
-	if (!put("/proc/sys/vm/compact_memory", "1"))
-		child_skip("no compaction");
-	for (i = P; i < len; i += 2 * P) {
-		CHECK(filled(p + i, P, 1 + i));
-		moved += place(p + i) != places[i / P];
+	for (i = 0; i < 20; i++)
+		CHECK(!madvise(p, len, MADV_PAGEOUT));
+	if (kernel_page_size() == P) {
+		CHECK(smaps_kb(p, "Swap") > 0);
+	} else {
+		CHECK(smaps_kb(p, "Swap") == 0);
+		CHECK(smaps_kb(p, "Rss") == (long)len >> 10);
 	}
-	for (i = 0; i < 20 && smaps_kb(p, "Swap") < (long)len / 2048; i++)
-		madvise(p, len, MADV_PAGEOUT);
-	CHECK(smaps_kb(p, "Swap") == (long)len / 2048);
-	for (i = P; i < len; i += 2 * P)
-		CHECK(filled(p + i, P, 1 + i));
+	CHECK(filled(p, len, 1));
 	CHECK(!demoted());
-	printf("# %lu pages were moved\n", moved);
-	if (!moved)
-		child_skip("nothing was moved");
+	CHECK(vm_events("oom_kill") == kills);
 }
 
 /* Copies in pieces leave pages that no process has whole: they can go, too. */
@@ -607,7 +670,8 @@ static void test_with_swap(struct __test_metadata *_metadata,
 			   unsigned int shift, const char *text,
 			   const char *name)
 {
-	const unsigned long size = swap_size();
+	/* As much as child_compacted() may need. */
+	const unsigned long size = 4 * swap_size();
 	int ret = KSFT_SKIP;
 
 	if (!zram_make(size))
@@ -647,7 +711,7 @@ static void test_in_pieces(struct __test_metadata *_metadata,
 			   const char *text, const char *name)
 {
 	if (!fail_setup(P, 100))
-		SKIP(return, "no " FAIL);
+		SKIP(return, "no " FAIL_PAGE_ALLOC);
 	test_with_swap(_metadata, shift, text, name);
 }
 
@@ -660,6 +724,35 @@ TEST_F_TIMEOUT(pages, half_swapped, 120)
 TEST_F_TIMEOUT(pages, compacted, 120)
 {
 	test_with_swap(_metadata, variant->shift, self->text, "compacted");
+}
+
+TEST_F_TIMEOUT(pages, collapsed, 120)
+{
+	if (!fail_setup(self->size, 100))
+		SKIP(return, "no " FAIL_PAGE_ALLOC);
+	EXPECT_CHILD("collapsed");
+}
+
+TEST_F_TIMEOUT(pages, swap_file, 120)
+{
+	const unsigned long size = swap_size();
+	const char *dir = getenv("TMPDIR") ?: "/var/tmp";
+	char path[4096];
+	int fd;
+
+	/* One without a name cannot be swapped to. */
+	snprintf(path, sizeof(path), "%s/pagesize.XXXXXX", dir);
+	fd = mkstemp(path);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, posix_fallocate(fd, 0, size));
+	close(fd);
+	if (!swap_to(path, size)) {
+		unlink(path);
+		SKIP(return, "this file cannot be swapped to");
+	}
+	EXPECT_CHILD("swap-file");
+	EXPECT_EQ(0, swapoff(path));
+	unlink(path);
 }
 
 TEST_F_TIMEOUT(pages, partial_swapped, 120)
@@ -731,6 +824,8 @@ static const struct child children[] = {
 	{ "half", child_half },
 	{ "partial", child_partial },
 	{ "compacted", child_compacted },
+	{ "collapsed", child_collapsed },
+	{ "swap-file", child_swap_file },
 	{ "overcommit", child_overcommit },
 	{ }
 };

@@ -12,15 +12,18 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <linux/capability.h>
 #include <linux/elf.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 
 #include "pagesize_fixture.h"
 
@@ -482,7 +485,7 @@ FIXTURE_VARIANT(setid) {
 	uid_t owner, user;
 	gid_t group;
 	mode_t mode;
-	bool no_new_privs, cleared;
+	bool caps, no_new_privs, cleared;
 };
 
 /* The owner and the user differ, and they are the same. */
@@ -498,6 +501,15 @@ FIXTURE_VARIANT_ADD(setid, sgid) {
 	.owner = 0, .group = 1, .user = NOBODY, .mode = 02755, .cleared = true,
 };
 
+FIXTURE_VARIANT_ADD(setid, caps) {
+	.owner = 0, .user = NOBODY, .mode = 0755, .caps = true, .cleared = true,
+};
+
+/* Who has them already gains nothing. */
+FIXTURE_VARIANT_ADD(setid, caps_root) {
+	.owner = 0, .user = 0, .mode = 0755, .caps = true,
+};
+
 FIXTURE_VARIANT_ADD(setid, no_new_privs) {
 	.owner = 0, .user = NOBODY, .mode = 04755, .no_new_privs = true,
 };
@@ -505,6 +517,17 @@ FIXTURE_VARIANT_ADD(setid, no_new_privs) {
 FIXTURE_VARIANT_ADD(setid, plain) {
 	.owner = 1, .user = NOBODY, .mode = 0755,
 };
+
+/* A program that may open raw sockets, whoever executes it. */
+static bool give_caps(const char *path)
+{
+	const struct vfs_cap_data caps = {
+		.magic_etc = VFS_CAP_REVISION_2 | VFS_CAP_FLAGS_EFFECTIVE,
+		.data[0].permitted = 1U << CAP_NET_RAW,
+	};
+
+	return !setxattr(path, "security.capability", &caps, sizeof(caps), 0);
+}
 
 FIXTURE_SETUP(setid)
 {
@@ -519,17 +542,30 @@ FIXTURE_SETUP(setid)
 		SKIP(return, "/tmp is nosuid: set-id programs are not tested");
 	snprintf(self->dir, sizeof(self->dir), "/tmp/pagesize.XXXXXX");
 	ASSERT_NE(NULL, mkdtemp(self->dir));
+	/* Other file systems may have been built without such attributes. */
+	if (variant->caps && mount("none", self->dir, "tmpfs", 0, NULL)) {
+		rmdir(self->dir);
+		SKIP(return, "no tmpfs");
+	}
 	ASSERT_EQ(0, chmod(self->dir, 0755));
 	snprintf(self->exe, sizeof(self->exe), "%s/exe", self->dir);
 	snprintf(self->kernel_size, sizeof(self->kernel_size), "%lu",
 		 kernel_page_size());
 	copy_self(_metadata, self->exe, variant->owner, variant->group,
 		  variant->mode);
+	if (variant->caps && !give_caps(self->exe)) {
+		umount2(self->dir, MNT_DETACH);
+		rmdir(self->dir);
+		SKIP(return, "no capabilities of files");
+	}
 }
 
-FIXTURE_TEARDOWN(setid)
+/* Not as the user that the test has become. */
+FIXTURE_TEARDOWN_PARENT(setid)
 {
 	unlink(self->exe);
+	if (variant->caps)
+		umount2(self->dir, MNT_DETACH);
 	rmdir(self->dir);
 }
 

@@ -2,13 +2,14 @@
 /*
  * Memory that processes with different page sizes share: a file, a memfd, SysV
  * shared memory; and what is shared with a child. Others wait for what is not
- * there by userfaultfd, or have locked what is.
+ * there by userfaultfd, or have locked or pinned what is.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 #include <linux/fs.h>
 #include <linux/futex.h>
@@ -19,10 +20,12 @@
 #include <sys/mount.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include "pagesize_fixture.h"
 #include "pagesize_system.h"
+#include "uring.h"
 
 #define LEN			(16 * SZ_64K)
 #define ABSENCE_LEN		(4 * SZ_64K)
@@ -451,11 +454,6 @@ static void child_access(int argc, char **argv)
 			printf("# at %#lx: %#x\n", off, p[off + 100] & 0xff);
 }
 
-/*
- * One who has locked a file in memory that came in kernel pages. argv: the file,
- * of LEN bytes; where to say that it is so, and where to read that others were
- * there.
- */
 /* Read the first page of a file in memory, so that it is there. */
 static void child_reader(int argc, char **argv)
 {
@@ -508,6 +506,31 @@ static void child_behind(int argc, char **argv)
 	CHECK(pread(fd, buf, 2 * SZ_64K, 0) == 2 * SZ_64K);
 	CHECK(all_zero(buf + size, 2 * SZ_64K - size));
 	CHECK(all_zero(p + size, 2 * SZ_64K - size));
+}
+
+/*
+ * One in whose page the end of the file is, while another one has pages behind
+ * the end.
+ */
+static void child_beside(int argc, char **argv)
+{
+	const unsigned long P = page_size(), K = kernel_page_size();
+	char *p = mmap(NULL, P, PROT_READ | PROT_WRITE, MAP_SHARED,
+		       atoi(argv[1]), 0);
+
+	if (!CHECK(p != MAP_FAILED))
+		return;
+	CHECK(load_signal(p) == 0);
+	if (P > K) {
+		if (load_signal(p + P - K))
+			child_skip("no large folios on this file system");
+		CHECK(all_zero(p + K, P - K));
+		/* Of a disk, or tmpfs. */
+		if (!store_signal(p + P - K))
+			memset(p + K, 0x55, P - K);
+	}
+	CHECK(run_child(DEFAULT_SIZE, "behind", argv[1], NULL) == 0);
+	CHECK(all_zero(p + K, P - K));
 }
 
 /* What others have there behind the end is not there for us. */
@@ -650,6 +673,11 @@ static void child_clone(int argc, char **argv)
 	close(from);
 }
 
+/*
+ * One who has locked a file in memory that came in kernel pages. argv: the
+ * file, of LEN bytes; where to say that it is so, and where to read that others
+ * were there.
+ */
 static void child_locker(int argc, char **argv)
 {
 	int fd = atoi(argv[1]), out = atoi(argv[2]), in = atoi(argv[3]);
@@ -673,9 +701,80 @@ static void child_locker(int argc, char **argv)
 	CHECK(status_kb("VmLck") == LEN / 2 / 1024);
 }
 
-/* The others: a load from all of it, then a store to it. */
+#define UNITS		(LEN / SZ_64K)
+
+/* What the visitor stores, as a read() or the like has it. */
+static bool visited(const char *p, unsigned long off)
+{
+	return filled(p, SZ_4K, 1 + off) &&
+	       *(unsigned long *)(p + 8) == off + 3;
+}
+
+/*
+ * The same for one who has pinned 4K of each 64K: buffers of io_uring, and, of
+ * the last 64K, what is in a pipe.
+ */
+static void child_pinner(int argc, char **argv)
+{
+	int fd = atoi(argv[1]), out = atoi(argv[2]), in = atoi(argv[3]);
+	struct iovec iov[UNITS];
+	char *p, *buf, c;
+	int from, to, pipefd[2];
+	struct uring u;
+	off_t off;
+	int i;
+
+	alarm(60);
+	if (!uring_open(&u))
+		child_skip("no io_uring");
+	p = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (!CHECK(p != MAP_FAILED))
+		return;
+	for (i = 0; i < UNITS; i++)
+		iov[i] = (struct iovec){ p + i * (SZ_64K + SZ_4K), SZ_4K };
+	CHECK(!uring_fix(&u, iov, UNITS - 1));
+	CHECK(!pipe(pipefd));
+	CHECK(vmsplice(pipefd[1], &iov[i - 1], 1, 0) == SZ_4K);
+	CHECK(write(out, "x", 1) == 1);
+	CHECK(read(in, &c, 1) == 1);
+
+	/* What is pinned is what all others have, too. */
+	buf = map_anon(LEN, 0);
+	off = (char *)iov[i - 1].iov_base - p;
+	CHECK(read(pipefd[0], buf, SZ_4K) == SZ_4K && visited(buf, off));
+	from = temp_file(NULL);
+	to = temp_file(NULL);
+	fill(buf, LEN, 7);
+	CHECK(pwrite(from, buf, LEN, 0) == LEN);
+	for (i = 0; i < UNITS - 1; i++) {
+		off = (char *)iov[i].iov_base - p;
+		uring_submit(&u, true, to, p + off, SZ_4K, 0, i);
+		CHECK(uring_wait(&u) == SZ_4K);
+		CHECK(pread(to, buf, SZ_4K, 0) == SZ_4K && visited(buf, off));
+		uring_submit(&u, false, from, p + off, SZ_4K, off, i);
+		CHECK(uring_wait(&u) == SZ_4K);
+		CHECK(filled(p + off, SZ_4K, 7 + off));
+		CHECK(pread(fd, buf, SZ_4K, off) == SZ_4K &&
+		      filled(buf, SZ_4K, 7 + off));
+	}
+}
+
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+/*
+ * The others: a load from all of it, then a store to it. argv: the file, and
+ * which of the two above has it.
+ */
 static void child_visitor(int argc, char **argv)
 {
+	unsigned long fails = vm_events("process_page_refold_fail");
+	double start = now();
 	int fd = atoi(argv[1]);
 	unsigned long off;
 	char *p;
@@ -688,12 +787,47 @@ static void child_visitor(int argc, char **argv)
 	for (off = 0; off < LEN; off += SZ_4K)
 		*(unsigned long *)(p + off + 8) = off + 3;
 	CHECK(filled(p, LEN, 1));
+	/* Nobody is waited for as if he were gone in a moment. */
+	CHECK(now() - start < 10);
+	/* Nor has anybody made a copy. */
+	CHECK(smaps_kb(p, "Anonymous") == 0);
+	if (page_size() == kernel_page_size() || strcmp(argv[2], "pinner"))
+		return;
+	CHECK(vm_events("process_page_refold_fail") - fails >= UNITS);
+	CHECK(demoted_for("file"));
+}
+
+/*
+ * Load all of a memory that came in kernel pages, and store to it: it is put
+ * together. argv: kind and number of it.
+ */
+static void child_refolder(int argc, char **argv)
+{
+	const unsigned long P = page_size(), K = kernel_page_size();
+	unsigned long before = vm_events("process_page_refold"), off;
+	int id = atoi(argv[2]);
+	char *p;
+
+	alarm(60);
+	p = !strcmp(argv[1], "shm") ? shmat(id, NULL, 0) :
+		mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, id, 0);
+	if (!CHECK(p != MAP_FAILED))
+		return;
+	CHECK(filled(p, LEN, 1));
+	if (P > K)
+		CHECK(vm_events("process_page_refold") - before >= LEN / P);
+	CHECK(!demoted());
+	for (off = 0; off < LEN; off += SZ_4K)
+		*(unsigned long *)(p + off + 8) = off + 3;
+	CHECK(filled(p, LEN, 1));
+	CHECK(!demoted());
 }
 
 static const struct child children[] = {
 	{ "largest", child_largest },
 	{ "reader", child_reader },
 	{ "behind", child_behind },
+	{ "beside", child_beside },
 	{ "resident", child_resident },
 	{ "direct", child_direct },
 	{ "clone", child_clone },
@@ -702,7 +836,9 @@ static const struct child children[] = {
 	{ "absence", child_absence },
 	{ "access", child_access },
 	{ "locker", child_locker },
+	{ "pinner", child_pinner },
 	{ "visitor", child_visitor },
+	{ "refolder", child_refolder },
 	{ }
 };
 
@@ -889,6 +1025,19 @@ TEST_F(pages, file_end)
 	close(fd);
 }
 
+TEST_F(pages, file_behind)
+{
+	char number[16];
+	int fd = tail_file(_metadata, variant->shift, kernel_page_size(),
+			   number);
+	int ret = run_child(variant->shift, "beside", number, NULL);
+
+	close(fd);
+	if (ret == KSFT_SKIP)
+		SKIP(return, "no large folios on this file system");
+	EXPECT_EQ(0, ret);
+}
+
 TEST_F_TIMEOUT(pages, direct_append, 70)
 {
 	char number[16];
@@ -939,13 +1088,14 @@ static long mlocked_kb(void)
 	return meminfo_kb("Mlocked");
 }
 
-static void test_locked(struct __test_metadata *_metadata, unsigned int shift,
-			int fd)
+/* A file in kernel pages that @holder does not let go; others visit it. */
+static void test_held(struct __test_metadata *_metadata, unsigned int shift,
+		      int fd, const char *holder)
 {
 	char *buf = map_anon(LEN, 0), number[16], c;
 	long before = mlocked_kb();
 	unsigned long off;
-	pid_t locker, visitor;
+	pid_t pid, visitor;
 	struct talk t;
 	int ret;
 
@@ -957,12 +1107,17 @@ static void test_locked(struct __test_metadata *_metadata, unsigned int shift,
 		ASSERT_EQ(SZ_4K, pwrite(fd, buf + off, SZ_4K, off));
 	snprintf(number, sizeof(number), "%d", fd);
 	ASSERT_TRUE(talk_open(&t));
-	locker = start_child(DEFAULT_SIZE, (const char *[]) {
-		"locker", number, t.out, t.in, NULL }, NULL);
+	pid = start_child(DEFAULT_SIZE, (const char *[]) {
+		holder, number, t.out, t.in, NULL }, NULL);
 	talk_started(&t);
-	EXPECT_EQ(1, read(t.from, &c, 1));
+	if (read(t.from, &c, 1) != 1) {
+		ret = finish_child(pid);
+		if (ret == KSFT_SKIP)
+			SKIP(return, "skipped in the child");
+		ASSERT_EQ(0, ret);
+	}
 	visitor = start_child(shift, (const char *[]) {
-		"visitor", number, NULL }, NULL);
+		"visitor", number, holder, NULL }, NULL);
 	ret = finish_child(visitor);
 	if (ret != KSFT_SKIP) {
 		EXPECT_EQ(0, ret);
@@ -970,10 +1125,10 @@ static void test_locked(struct __test_metadata *_metadata, unsigned int shift,
 	}
 	talk_close(&t);
 	if (ret == KSFT_SKIP) {
-		finish_child(locker);
+		finish_child(pid);
 		SKIP(return, "no shared mappings of files here");
 	}
-	EXPECT_EQ(0, finish_child(locker));
+	EXPECT_EQ(0, finish_child(pid));
 	close(fd);
 	munmap(buf, LEN);
 	/* Nothing stays locked, but for what is in batches of the CPUs. */
@@ -983,13 +1138,98 @@ static void test_locked(struct __test_metadata *_metadata, unsigned int shift,
 /* Kernel pages that a process with such has locked in memory. */
 TEST_F(pages, locked_memfd)
 {
-	test_locked(_metadata, variant->shift,
-		    syscall(__NR_memfd_create, "locked", 0));
+	test_held(_metadata, variant->shift,
+		  syscall(__NR_memfd_create, "locked", 0), "locker");
 }
 
 TEST_F(pages, locked_file)
 {
-	test_locked(_metadata, variant->shift, temp_file(NULL));
+	test_held(_metadata, variant->shift, temp_file(NULL), "locker");
+}
+
+/* And those that the kernel itself works with. */
+TEST_F(pages, pinned_memfd)
+{
+	test_held(_metadata, variant->shift,
+		  syscall(__NR_memfd_create, "pinned", 0), "pinner");
+}
+
+/*
+ * Memory of a file, of LEN bytes (or of a segment, without), that this process
+ * has in kernel pages, mapped at @p as well.
+ */
+static void test_refold(struct __test_metadata *_metadata, unsigned int shift,
+			const char *kind, int id, int fd, char *p)
+{
+	char *buf = map_anon(LEN, 0), number[16];
+	unsigned long off;
+
+	ASSERT_NE(MAP_FAILED, p);
+	fill(buf, LEN, 1);
+	for (off = 0; off < LEN; off += SZ_4K) {
+		if (fd < 0)
+			memcpy(p + off, buf + off, SZ_4K);
+		else
+			ASSERT_EQ(SZ_4K, pwrite(fd, buf + off, SZ_4K, off));
+	}
+	EXPECT_TRUE(filled(p, LEN, 1));
+	snprintf(number, sizeof(number), "%d", id);
+	EXPECT_EQ(0, run_child(shift, "refolder", kind, number, NULL));
+	for (off = 0; off < LEN; off += SZ_4K) {
+		EXPECT_TRUE(visited(p + off, off));
+		if (fd < 0)
+			continue;
+		EXPECT_EQ(SZ_4K, pread(fd, buf, SZ_4K, off));
+		EXPECT_TRUE(visited(buf, off));
+	}
+	munmap(buf, LEN);
+}
+
+static void test_refold_file(struct __test_metadata *_metadata,
+			     unsigned int shift, int fd)
+{
+	char *p;
+
+	ASSERT_LE(0, fd);
+	fcntl(fd, F_SETFD, 0);
+	ASSERT_EQ(0, ftruncate(fd, LEN));
+	p = mmap(NULL, LEN, PROT_READ, MAP_SHARED, fd, 0);
+	test_refold(_metadata, shift, "file", fd, fd, p);
+	munmap(p, LEN);
+	close(fd);
+}
+
+TEST_F(pages, refold_memfd)
+{
+	test_refold_file(_metadata, variant->shift,
+			 syscall(__NR_memfd_create, "refold", 0));
+}
+
+/* Without a disk, what is dirty stays so for ever. */
+TEST_F(pages, refold_ramfs)
+{
+	char dir[] = "/tmp/ramfs.XXXXXX";
+	int fd;
+
+	ASSERT_NE(NULL, mkdtemp(dir));
+	if (mount("none", dir, "ramfs", 0, NULL)) {
+		rmdir(dir);
+		SKIP(return, "no ramfs");
+	}
+	fd = temp_file(dir);
+	/* It lives as long as the file. */
+	EXPECT_EQ(0, umount2(dir, MNT_DETACH));
+	rmdir(dir);
+	test_refold_file(_metadata, variant->shift, fd);
+}
+
+TEST_F(pages, refold_segment)
+{
+	int id = shmget(IPC_PRIVATE, LEN, IPC_CREAT | 0600);
+	char *p = id < 0 ? MAP_FAILED : shmat(id, NULL, 0);
+
+	test_refold(_metadata, variant->shift, "shm", id, -1, p);
+	EXPECT_EQ(0, shmctl(id, IPC_RMID, NULL));
 }
 
 int main(int argc, char **argv)

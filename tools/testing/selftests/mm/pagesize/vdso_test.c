@@ -17,6 +17,7 @@
 
 #include "../../vDSO/parse_vdso.h"
 #include "pagesize_fixture.h"
+#include "pagesize_system.h"
 
 #define VERSION		"LINUX_2.6.39"
 #define NSEC		1000000000LL
@@ -233,30 +234,60 @@ static void in_namespace(vgettime_t vgettime)
 	CHECK(ts.tv_sec >= OFFSET_SEC);
 }
 
+/* There is no block for the time of the namespace: its page and others do. */
+static void in_namespace_without_block(vgettime_t vgettime)
+{
+	const bool larger = page_size() > kernel_page_size();
+	struct timespec ts;
+
+	/* Where the hardware has such pages, its table is there before. */
+	CHECK(!memcmp((void *)getauxval(AT_SYSINFO_EHDR), "\177ELF", 4));
+	fail_here(true);
+	CHECK(!vgettime(CLOCK_MONOTONIC, &ts));
+	fail_here(false);
+	CHECK(ts.tv_sec >= OFFSET_SEC);
+	CHECK(demoted() == larger);
+	in_namespace(vgettime);
+}
+
 static void child_timens_inside(int argc, char **argv)
 {
-	in_namespace(vdso_function("__kernel_clock_gettime"));
+	vgettime_t vgettime = vdso_function("__kernel_clock_gettime");
+
+	if (argc > 1)
+		in_namespace_without_block(vgettime);
+	else
+		in_namespace(vgettime);
+}
+
+/* A new namespace, with another time, and where we are; for setns(). */
+static bool new_namespace(int *home, int *away)
+{
+	if (unshare(CLONE_NEWTIME))
+		child_skip("no time namespaces, or not allowed to make one");
+	*home = open("/proc/self/ns/time", O_RDONLY | O_CLOEXEC);
+	*away = open("/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
+	return CHECK(*home >= 0 && *away >= 0) && CHECK(set_offsets());
+}
+
+static void at_home(vgettime_t vgettime)
+{
+	struct timespec ts;
+
+	check_clocks(vgettime);
+	CHECK(!vgettime(CLOCK_MONOTONIC, &ts));
+	CHECK(ts.tv_sec < OFFSET_SEC);
 }
 
 static void child_timens(int argc, char **argv)
 {
 	vgettime_t vgettime = vdso_function("__kernel_clock_gettime");
-	struct timespec ts;
 	int status, home, away;
 	pid_t pid;
 
-	if (!CHECK(vgettime))
+	if (!CHECK(vgettime) || !new_namespace(&home, &away))
 		return;
-	if (unshare(CLONE_NEWTIME))
-		child_skip("no time namespaces, or not allowed to make one");
-	home = open("/proc/self/ns/time", O_RDONLY | O_CLOEXEC);
-	away = open("/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
-	CHECK(home >= 0 && away >= 0);
-	if (!CHECK(set_offsets()))
-		return;
-	check_clocks(vgettime);
-	CHECK(!vgettime(CLOCK_MONOTONIC, &ts));
-	CHECK(ts.tv_sec < OFFSET_SEC);
+	at_home(vgettime);
 
 	/* A child is in it, and so is what it executes. */
 	pid = fork();
@@ -274,9 +305,40 @@ static void child_timens(int argc, char **argv)
 	CHECK(!setns(away, CLONE_NEWTIME));
 	in_namespace(vgettime);
 	CHECK(!setns(home, CLONE_NEWTIME));
-	check_clocks(vgettime);
-	CHECK(!vgettime(CLOCK_MONOTONIC, &ts));
-	CHECK(ts.tv_sec < OFFSET_SEC);
+	at_home(vgettime);
+	CHECK(!demoted());
+}
+
+/* The same without contiguous memory at first. */
+static void child_timens_pieces(int argc, char **argv)
+{
+	vgettime_t vgettime = vdso_function("__kernel_clock_gettime");
+	int status, home, away;
+	pid_t pid;
+
+	if (!CHECK(vgettime) || !new_namespace(&home, &away))
+		return;
+	pid = fork();
+	if (!pid) {
+		in_namespace_without_block(vgettime);
+		if (child_failures())
+			_exit(1);
+		execl("/proc/self/exe", "timens", "--child", "timens-inside",
+		      "without", NULL);
+		_exit(99);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	at_home(vgettime);
+	CHECK(!demoted());
+	CHECK(!setns(away, CLONE_NEWTIME));
+	in_namespace_without_block(vgettime);
+	CHECK(!setns(home, CLONE_NEWTIME));
+	at_home(vgettime);
+	/* With memory in blocks again, it is made. */
+	CHECK(!setns(away, CLONE_NEWTIME));
+	in_namespace(vgettime);
+	CHECK(!setns(home, CLONE_NEWTIME));
+	at_home(vgettime);
 }
 
 static int got_signal;
@@ -341,6 +403,7 @@ static const struct child children[] = {
 	{ "read", child_read },
 	{ "timens", child_timens },
 	{ "timens-inside", child_timens_inside },
+	{ "timens-pieces", child_timens_pieces },
 	{ "signal", child_signal },
 	{ "move", child_move },
 	{ }
@@ -364,6 +427,14 @@ TEST_F(pages, read)
 TEST_F(pages, time_namespace)
 {
 	EXPECT_CHILD("timens");
+}
+
+TEST_F(pages, time_namespace_no_block)
+{
+	/* Of the data of a vDSO for larger pages, whichever they are. */
+	if (!fail_setup(SZ_64K, 100))
+		SKIP(return, "no " FAIL_PAGE_ALLOC);
+	EXPECT_CHILD("timens-pieces");
 }
 
 TEST_F(pages, signal)
