@@ -21,7 +21,7 @@ help:
 	@echo 'make deps           install the Debian packages that these two need'
 	@echo 'make tree           build/tree: the kernel, one commit per patch'
 	@echo 'make kernel         build a kernel; KERNEL=4k|16k|base|oracle|oracle16, and of these +debug,'
-	@echo '                    +perf, +va52; of 4k and 16k also +nonative, +off'
+	@echo '                    +perf, +va52, +hw; of 4k and 16k also +nonative, +off'
 	@echo 'make shell          a shell in a guest; KERNEL=, ARGS= as for lab/vm shell'
 	@echo 'make measure        page faults and memory: base, 4k, 64k and oracle in a table'
 	@echo 'make check-full     oracle, debug and 16K kernels, CPU models, long tests (hours)'

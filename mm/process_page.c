@@ -404,6 +404,19 @@ process_page_reason(const struct vm_fault *vmf, bool swapped)
 }
 
 /*
+ * The process page of a fault is mixed. Who works on the mm of somebody else does
+ * not demote that where the hardware has page tables of the process page: they
+ * have nothing of it, and the mm has its own fault there, or never gets there.
+ */
+static bool process_page_fault_demotes(const struct vm_fault *vmf)
+{
+	struct mm_struct *mm = vmf->vma->vm_mm;
+
+	return !(vmf->flags & FAULT_FLAG_REMOTE) ||
+	       arch_process_page_size_hw(mm) != mm_page_shift(mm);
+}
+
+/*
  * Handle the fault in kernel pages: the one that was asked for, and, while the
  * mm has only whole process pages, those which may make this one whole again:
  * the other half of a folio whose unmapping was given up, and the pages of a
@@ -459,8 +472,9 @@ static vm_fault_t process_page_pieces(struct vm_fault *vmf)
 	switch (process_page_state(vmf, &busy)) {
 	case PROCESS_PAGE_MIXED:
 	case PROCESS_PAGE_STALE:
-		process_page_demote(mm, vmf->address,
-				    process_page_reason(vmf, swapped));
+		if (process_page_fault_demotes(vmf))
+			process_page_demote(mm, vmf->address,
+					    process_page_reason(vmf, swapped));
 		break;
 	default:
 		if (!special)
@@ -523,8 +537,9 @@ static vm_fault_t process_page_fill(struct vm_fault *vmf)
 	pte_unmap_unlock(vmf->pte, vmf->ptl);
 	if (!ret) {
 		count_vm_event(PROCESS_PAGE_PIECES);
-		process_page_demote(mm, vmf->address,
-				    PROCESS_PAGE_DEMOTED_MEMORY);
+		if (process_page_fault_demotes(vmf))
+			process_page_demote(mm, vmf->address,
+					    PROCESS_PAGE_DEMOTED_MEMORY);
 	}
 release:
 	while (got)
@@ -976,12 +991,15 @@ static void process_page_check(struct vm_fault *vmf, vm_fault_t ret)
 
 	if (ret & VM_FAULT_ERROR)
 		return;
-	process_page_check_loop(vmf);
+	/* It is tried again as the same fault. */
+	if (!(ret & VM_FAULT_RETRY))
+		process_page_check_loop(vmf);
 	if ((ret & (VM_FAULT_RETRY | VM_FAULT_COMPLETED)) ||
 	    READ_ONCE(vmf->vma->vm_mm->page_demoted))
 		return;
 	state = process_page_state(vmf, &busy);
-	if (state != PROCESS_PAGE_MIXED && state != PROCESS_PAGE_STALE)
+	if ((state != PROCESS_PAGE_MIXED && state != PROCESS_PAGE_STALE) ||
+	    !process_page_fault_demotes(vmf))
 		return;
 	count_vm_event(PROCESS_PAGE_FAULT_MIXED);
 	process_page_trace(vmf, true, ret);

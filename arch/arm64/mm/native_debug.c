@@ -23,6 +23,7 @@
 #define pr_fmt(fmt) "native page table: " fmt
 
 #include <linux/debugfs.h>
+#include <linux/delay.h>
 #include <linux/hugetlb.h>
 #include <linux/init.h>
 #include <linux/jump_label.h>
@@ -61,6 +62,7 @@ static u32 no_table_percent;
 static DEFINE_PER_CPU(unsigned long, nr_native);	/* walks a native table */
 static DEFINE_PER_CPU(unsigned long, nr_linux);		/* walks a Linux table */
 static DEFINE_PER_CPU(unsigned long, nr_changing);	/* from one to the other */
+static DEFINE_PER_CPU(unsigned long, nr_probed);	/* translated as it is to be */
 
 /*
  * Count an error and show it. Tests provoke them.
@@ -184,21 +186,65 @@ static bool flush_pending(struct mm_struct *mm, enum native_conflict conflict)
 		rwsem_is_locked(&mm->mmap_lock));
 }
 
-/**
- * native_debug_write - note a change of a native entry
- * @np: the native table
- * @addr: address of the native page
- * @old: what the entry was
- * @desc: what it will be
- *
- * Linux itself does without waiting for the TLB in one case: between a change
- * and the end of the mmu_gather that invalidates the TLB for it, a fault may
- * make a new entry. It is so, too, for the hardware that walks Linux's table.
- *
- * Context: Under the page table lock.
+/*
+ * The Linux entry for @addr, with the level that it is at. The page table lock
+ * is held, or what it protects cannot change.
  */
-void native_debug_write(struct native_pgt *np, unsigned long addr, u64 old,
-			u64 desc)
+static pte_t *linux_entry(struct mm_struct *mm, unsigned long addr,
+			  unsigned long *size)
+{
+	pgd_t *pgd = pgd_offset(mm, addr);
+	p4d_t *p4d;
+	pud_t *pud;
+	pmd_t *pmd;
+
+	if (pgd_none(READ_ONCE(*pgd)))
+		return NULL;
+	p4d = p4d_offset(pgd, addr);
+	if (p4d_none(READ_ONCE(*p4d)))
+		return NULL;
+	pud = pud_offset(p4d, addr);
+	*size = PUD_SIZE;
+	if (!pud_table(READ_ONCE(*pud)))
+		return (pte_t *)pud;
+	pmd = pmd_offset(pud, addr);
+	*size = PMD_SIZE;
+	if (!pmd_table(READ_ONCE(*pmd)))
+		return (pte_t *)pmd;
+	*size = PAGE_SIZE;
+	return pte_offset_kernel(pmd, addr);
+}
+
+/*
+ * Native entries change together with the Linux entries that they mirror: under
+ * the same lock. Without lockdep, nobody can tell.
+ */
+static void check_lock(struct native_pgt *np, unsigned long addr)
+{
+	struct mm_struct *mm = np->mm;
+	unsigned long size;
+	spinlock_t *ptl = &mm->page_table_lock;
+	pte_t *ptep;
+
+	if (!IS_ENABLED(CONFIG_LOCKDEP) || np->ledger.quiet ||
+	    READ_ONCE(np->state) != NATIVE_ACTIVE)
+		return;
+	ptep = linux_entry(mm, addr, &size);
+	if (!ptep)
+		return;
+	if (size == PAGE_SIZE)
+		ptl = pte_lockptr(mm, pmd_off(mm, addr));
+	else if (size == PMD_SIZE)
+		ptl = pmd_lockptr(mm, (pmd_t *)ptep);
+	/* That of hugetlb is the second, but for blocks of a PMD. */
+	if (debug_locks && !lockdep_is_held(ptl) &&
+	    !lockdep_is_held(&mm->page_table_lock))
+		report(np, addr, "changed without the page table lock",
+		       pte_val(__ptep_get(ptep)), size);
+}
+
+static void note_write(struct native_pgt *np, unsigned long addr, u64 old,
+		       u64 desc)
 {
 	const unsigned long index = addr >> np->shift;
 	const u64 address = native_address_mask(np);
@@ -230,6 +276,26 @@ void native_debug_write(struct native_pgt *np, unsigned long addr, u64 old,
 			report(np, addr, conflicts[conflict], stale, desc);
 	}
 	spin_unlock_irqrestore(&ledger_lock, flags);
+}
+
+/**
+ * native_debug_write - note a change of a native entry
+ * @np: the native table
+ * @addr: address of the native page
+ * @old: what the entry was
+ * @desc: what it will be
+ *
+ * Linux itself does without waiting for the TLB in one case: between a change
+ * and the end of the mmu_gather that invalidates the TLB for it, a fault may
+ * make a new entry. It is so, too, for the hardware that walks Linux's table.
+ *
+ * Context: Under the page table lock.
+ */
+void native_debug_write(struct native_pgt *np, unsigned long addr, u64 old,
+			u64 desc)
+{
+	check_lock(np, addr);
+	note_write(np, addr, old, desc);
 }
 
 /**
@@ -462,7 +528,7 @@ void native_debug_drop(struct native_pgt *np)
 
 	rcu_read_lock();
 	while ((desc = next_valid(np, &addr))) {
-		native_debug_write(np, addr, desc, 0);
+		note_write(np, addr, desc, 0);
 		addr += BIT(np->shift);
 	}
 	rcu_read_unlock();
@@ -544,35 +610,6 @@ const char *native_compare(const struct native_pgt *np, u64 desc, pte_t pte,
 	if ((want ^ desc) & ~(NATIVE_RIGHTS | PTE_CONT))
 		return "the attributes differ";
 	return NULL;
-}
-
-/*
- * The Linux entry for @addr, with the level that it is at. The page table lock
- * is held, or what it protects cannot change.
- */
-static pte_t *linux_entry(struct mm_struct *mm, unsigned long addr,
-			  unsigned long *size)
-{
-	pgd_t *pgd = pgd_offset(mm, addr);
-	p4d_t *p4d;
-	pud_t *pud;
-	pmd_t *pmd;
-
-	if (pgd_none(READ_ONCE(*pgd)))
-		return NULL;
-	p4d = p4d_offset(pgd, addr);
-	if (p4d_none(READ_ONCE(*p4d)))
-		return NULL;
-	pud = pud_offset(p4d, addr);
-	*size = PUD_SIZE;
-	if (!pud_table(READ_ONCE(*pud)))
-		return (pte_t *)pud;
-	pmd = pmd_offset(pud, addr);
-	*size = PMD_SIZE;
-	if (!pmd_table(READ_ONCE(*pmd)))
-		return (pte_t *)pmd;
-	*size = PAGE_SIZE;
-	return pte_offset_kernel(pmd, addr);
 }
 
 static void check_entry(struct native_pgt *np, unsigned long addr, u64 desc,
@@ -838,6 +875,52 @@ static enum walked check_walk(struct walk_regs *regs)
 						    WALKED_WRONG;
 }
 
+/* As often as it is tried again, a microsecond each: TLB maintenance takes time. */
+#define PROBES			1000
+
+/*
+ * Have this CPU translate an address, for which it may use its TLB, and compare
+ * that with the table. What differs because the table was changed does so only
+ * until the TLB has been invalidated.
+ */
+static void probe_tlb(struct native_pgt *np, unsigned long addr)
+{
+	const u64 page = GENMASK_ULL(51, PAGE_SHIFT);
+	u64 desc = 0, par = 0;
+	unsigned int i;
+
+	addr = untagged_addr(addr);
+	for (i = 0; i < PROBES; i++) {
+		const u64 *entry;
+		unsigned long flags;
+		bool here;
+
+		/* So long, the tables stay, and so does the one that is walked. */
+		local_irq_save(flags);
+		here = READ_ONCE(np->mm->context.hw) == np->pgd_phys &&
+		       !((read_sysreg(ttbr0_el1) ^ phys_to_ttbr(np->pgd_phys)) &
+			 GENMASK_ULL(47, 1));
+		asm volatile("at s1e0r, %0" : : "r" (addr));
+		isb();
+		par = read_sysreg_par();
+		entry = here ? native_walk(np, addr) : NULL;
+		desc = entry ? READ_ONCE(*entry) : 0;
+		local_irq_restore(flags);
+
+		/* Not to be had for reading, or not any more. */
+		if (!here || (par & SYS_PAR_EL1_F))
+			return;
+		if (native_valid(desc) &&
+		    !((par ^ (native_desc_to_phys(np, desc) +
+			      (addr & (BIT(np->shift) - 1)))) & page)) {
+			this_cpu_inc(nr_probed);
+			return;
+		}
+		udelay(1);
+	}
+	report(np, addr, "the hardware has another translation", desc, par);
+}
+
 /**
  * __native_debug_syscall - see native_debug_syscall()
  *
@@ -846,14 +929,18 @@ static enum walked check_walk(struct walk_regs *regs)
 void __native_debug_syscall(void)
 {
 	static DEFINE_RATELIMIT_STATE(limit, 5 * HZ, 10);
-	struct walk_regs regs;
+	struct pt_regs *regs = current_pt_regs();
+	struct walk_regs walk;
 
 	/* With PAN emulated, nothing is walked in the kernel. */
 	if (system_uses_ttbr0_pan() || !current->mm)
 		return;
-	switch (check_walk(&regs)) {
+	switch (check_walk(&walk)) {
 	case WALKED_NATIVE:
 		this_cpu_inc(nr_native);
+		/* The TLB has had both a moment ago. */
+		probe_tlb(mm_native(current->mm), instruction_pointer(regs));
+		probe_tlb(mm_native(current->mm), user_stack_pointer(regs));
 		break;
 	case WALKED_LINUX:
 		this_cpu_inc(nr_linux);
@@ -866,8 +953,8 @@ void __native_debug_syscall(void)
 		if (__ratelimit(&limit))
 			WARN(1, "native page table: %s[%d], hw %#lx: the hardware walks another table: TCR %#llx, TTBR0 %#llx, TTBR1 %#llx\n",
 			     current->comm, task_pid_nr(current),
-			     current->mm->context.hw, regs.tcr, regs.ttbr0,
-			     regs.ttbr1);
+			     current->mm->context.hw, walk.tcr, walk.ttbr0,
+			     walk.ttbr1);
 		break;
 	}
 }
@@ -1012,9 +1099,9 @@ static int stats_show(struct seq_file *m, void *v)
 	/* Once at boot. */
 	seq_printf(m, "asid_rollovers %lu\n", READ_ONCE(nr_rollovers) - 1);
 	for_each_online_cpu(cpu)
-		seq_printf(m, "cpu%d walks_native %lu walks_linux %lu walks_changing %lu\n",
+		seq_printf(m, "cpu%d walks_native %lu walks_linux %lu walks_changing %lu probes %lu\n",
 			   cpu, per_cpu(nr_native, cpu), per_cpu(nr_linux, cpu),
-			   per_cpu(nr_changing, cpu));
+			   per_cpu(nr_changing, cpu), per_cpu(nr_probed, cpu));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(stats);

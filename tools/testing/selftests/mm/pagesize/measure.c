@@ -231,10 +231,33 @@ static long native_bytes(void)
 	return bytes;
 }
 
-static void show_tables(const char *name, long pte, long native)
+struct tables {
+	long pte, meminfo, native;
+};
+
+static struct tables tables_now(void)
 {
-	printf("tables-%s pte %ld native %ld\n", name,
-	       status_kb("VmPTE") - pte, (native_bytes() - native) / 1024);
+	FILE *f = fopen("/proc/sys/vm/stat_refresh", "w");
+
+	/* What each CPU has counted for itself is in it then. */
+	if (f) {
+		fputs("1", f);
+		fclose(f);
+	}
+	return (struct tables) {
+		.pte = status_kb("VmPTE"),
+		.meminfo = meminfo_kb("PageTables"),
+		.native = native_bytes() / 1024,
+	};
+}
+
+static void show_tables(const char *name, struct tables before)
+{
+	const struct tables now = tables_now();
+
+	printf("tables-%s pte %ld meminfo %ld native %ld\n", name,
+	       now.pte - before.pte, now.meminfo - before.meminfo,
+	       now.native - before.native);
 	fflush(stdout);
 }
 
@@ -250,7 +273,7 @@ static void measure_tables(void)
 	} dense[] = {
 		{ "16m", 16UL << 20 }, { "1g", 1UL << 30 }, { "8g", 8UL << 30 },
 	};
-	const long pte = status_kb("VmPTE"), native = native_bytes();
+	const struct tables before = tables_now();
 	char *const base = (char *)(1UL << 44);
 	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
 			  MAP_FIXED_NOREPLACE;
@@ -264,7 +287,7 @@ static void measure_tables(void)
 			fail("mmap");
 		for (off = 0; off < dense[i].size; off += page_size())
 			__atomic_load_n(p + off, __ATOMIC_RELAXED);
-		show_tables(dense[i].name, pte, native);
+		show_tables(dense[i].name, before);
 		munmap(p, dense[i].size);
 	}
 	for (i = 0; i < 100; i++) {
@@ -274,10 +297,10 @@ static void measure_tables(void)
 			fail("mmap");
 		__atomic_load_n(p, __ATOMIC_RELAXED);
 	}
-	show_tables("sparse", pte, native);
+	show_tables("sparse", before);
 	for (i = 0; i < 100; i++)
 		munmap(base + ((unsigned long)i << 30), page_size());
-	show_tables("after", pte, native);
+	show_tables("after", before);
 }
 
 static void run(char *const argv[], unsigned int times)

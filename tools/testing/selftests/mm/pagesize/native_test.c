@@ -1020,6 +1020,7 @@ static void child_vfat(int argc, char **argv)
 static void child_remote(int argc, char **argv)
 {
 	const bool file = is_vfat(argv[2]);
+	unsigned long before;
 	int fd, log, status;
 	pid_t child;
 	char *p;
@@ -1031,6 +1032,7 @@ static void child_remote(int argc, char **argv)
 	if (file)
 		CHECK(pwrite(fd, "there", 5, P + 64) == 5);
 	log = open_log();
+	before = vm_events("process_page_demote");
 	fflush(stdout);
 	child = fork();
 	if (!child) {
@@ -1048,8 +1050,19 @@ static void child_remote(int argc, char **argv)
 	CHECK(waitpid(child, &status, 0) == child && !status);
 	CHECK_NATIVE();
 	CHECK(!demoted());
+	/* Nor has it been noted, to come out in the next child. */
+	CHECK(vm_events("process_page_demote") == before);
+	fflush(stdout);
+	child = fork();
+	if (!child) {
+		CHECK_NATIVE();
+		fflush(stdout);
+		_exit(child_failures());
+	}
+	CHECK(waitpid(child, &status, 0) == child && !status);
 	CHECK(log_lines(log, p + 64, "") == 0);
 	*(p + 64) = 1;
+	CHECK(vm_events("process_page_demote") == before + 1);
 	CHECK(demoted_for(file ? "file" : "device"));
 	CHECK(log_lines(log, p + 64, "not one block") == 1);
 	CHECK(!munmap(p, 2 * P));
@@ -1403,7 +1416,7 @@ static void child_walk(int argc, char **argv)
 	const bool native = hardware_kb() == (long)P >> 10 && size != P;
 	const char *name = native ? "walks_native" : "walks_linux";
 	struct walker w[MAX_CPUS] = {};
-	long before[MAX_CPUS];
+	long before[MAX_CPUS], probes[MAX_CPUS];
 	int cpus[MAX_CPUS], nr, i;
 	long errors;
 
@@ -1414,6 +1427,7 @@ static void child_walk(int argc, char **argv)
 	write_file(DEBUGFS "syscalls", "1");
 	for (i = 0; i < nr; i++) {
 		before[i] = debug_stat(name, cpus[i]);
+		probes[i] = debug_stat("probes", cpus[i]);
 		w[i].cpu = cpus[i];
 		w[i].native = native;
 		CHECK(!pthread_create(&w[i].thread, NULL, walk, w + i));
@@ -1422,6 +1436,9 @@ static void child_walk(int argc, char **argv)
 		pthread_join(w[i].thread, NULL);
 		CHECK(!w[i].bad);
 		CHECK(debug_stat(name, cpus[i]) >= before[i] + WALKS);
+		/* The program counter each time, and most often the stack. */
+		CHECK(!native || debug_stat("probes", cpus[i]) >=
+				 probes[i] + WALKS);
 	}
 	write_file(DEBUGFS "syscalls", "0");
 	CHECK(debug_stat("errors", -1) == errors);
@@ -1581,21 +1598,6 @@ static void child_short(int argc, char **argv)
 	wait(NULL);
 }
 
-static long meminfo_kb(const char *name)
-{
-	char line[256];
-	long kb = -1;
-	FILE *f = fopen("/proc/meminfo", "r");
-
-	while (f && kb < 0 && fgets(line, sizeof(line), f))
-		if (!strncmp(line, name, strlen(name)) &&
-		    line[strlen(name)] == ':')
-			kb = atol(line + strlen(name) + 1);
-	if (f)
-		fclose(f);
-	return kb;
-}
-
 /* What must be back where it was, in kB, but for what others do meanwhile. */
 static const struct {
 	const char *name;
@@ -1683,6 +1685,21 @@ static void count_tables(const char *stat, long *kb)
 	kb[1] = meminfo_kb("PageTables");
 }
 
+/* What the processes before this one had is freed with some delay. */
+static void count_settled_tables(const char *stat, long *kb)
+{
+	int i, same = 0;
+	long last;
+
+	count_tables(stat, kb);
+	for (i = 0; i < 50 && same < 5; i++) {
+		last = kb[1];
+		usleep(100000);
+		count_tables(stat, kb);
+		same = kb[1] == last ? same + 1 : 0;
+	}
+}
+
 /*
  * Sooner or later, both accounts have that many kB more than before, or less
  * than that if it is to become less. Others have page tables, too.
@@ -1723,7 +1740,7 @@ static void child_account(int argc, char **argv)
 	snprintf(stat, sizeof(stat), "%s/memory.stat", cgroup);
 	enter(cgroup);
 	own = status_kb("VmPTE");
-	count_tables(stat, before);
+	count_settled_tables(stat, before);
 	map_far();
 	more = status_kb("VmPTE") - own;
 	printf("# %ld kB of page tables\n", more);

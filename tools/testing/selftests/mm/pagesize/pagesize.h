@@ -109,6 +109,7 @@ long smaps_kb(const void *addr, const char *name);
 
 /* The value of line @name of /proc/self/status. */
 long status_kb(const char *name);
+long meminfo_kb(const char *name);
 
 /* Page faults of this process without I/O, until now. */
 long minor_faults(void);

@@ -362,6 +362,11 @@ long status_kb(const char *name)
 	return find_kb("/proc/self/status", 0, name);
 }
 
+long meminfo_kb(const char *name)
+{
+	return find_kb("/proc/meminfo", 0, name);
+}
+
 long minor_faults(void)
 {
 	struct rusage usage;

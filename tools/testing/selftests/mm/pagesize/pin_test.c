@@ -807,7 +807,32 @@ static void child_remote(int argc, char **argv)
 	close(fd);
 }
 
+/* A context of asynchronous I/O goes where its ring is moved to. */
+static void child_aio(int argc, char **argv)
+{
+	unsigned long ctx = 0, start = 0, end = 0;
+	FILE *f;
+	char line[256];
+	char *to;
+
+	if (!CHECK(!syscall(__NR_io_setup, 128, &ctx)))
+		return;
+	f = fopen("/proc/self/maps", "r");
+	while (f && start != ctx && fgets(line, sizeof(line), f))
+		sscanf(line, "%lx-%lx", &start, &end);
+	if (f)
+		fclose(f);
+	if (!CHECK(start == ctx))
+		return;
+	to = map_anon(end - start, 0);
+	CHECK(mremap((void *)ctx, end - start, end - start,
+		     MREMAP_MAYMOVE | MREMAP_FIXED, to) == to);
+	CHECK(syscall(__NR_io_destroy, ctx) == -1 && errno == EINVAL);
+	CHECK(!syscall(__NR_io_destroy, to));
+}
+
 static const struct child children[] = {
+	{ "aio", child_aio },
 	{ "fixed", child_fixed },
 	{ "in-flight", child_in_flight },
 	{ "direct", child_direct },
@@ -818,6 +843,11 @@ static const struct child children[] = {
 	{ "remote", child_remote },
 	{ }
 };
+
+TEST_F(pages, aio)
+{
+	EXPECT_CHILD("aio");
+}
 
 TEST_F(pages, fixed)
 {
