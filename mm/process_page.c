@@ -1401,7 +1401,8 @@ out:
 static vm_fault_t process_page_read_file(struct vm_fault *vmf,
 					 struct folio *new)
 {
-	const struct inode *inode = vmf->vma->vm_file->f_mapping->host;
+	struct address_space *mapping = vmf->vma->vm_file->f_mapping;
+	const struct inode *inode = mapping->host;
 	const unsigned int nr = vmf_nr_pages(vmf);
 	struct mm_struct *mm = vmf->vma->vm_mm;
 	vm_fault_t major = 0;
@@ -1449,7 +1450,9 @@ static vm_fault_t process_page_read_file(struct vm_fault *vmf,
 				ret |= VM_FAULT_HWPOISON;
 			piece.page++;
 			i++;
-		} while (i < nr && folio_contains(folio, vmf->pgoff + i));
+			/* A driver's page is alone, whatever its index says. */
+		} while (i < nr && folio->mapping == mapping &&
+			 folio_contains(folio, vmf->pgoff + i));
 		folio_unlock(folio);
 		folio_put(folio);
 		if (ret & VM_FAULT_HWPOISON)

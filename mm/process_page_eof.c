@@ -460,7 +460,8 @@ static bool process_page_no_growth(struct inode *inode, bool *shared,
 		return false;
 	/*
 	 * No direct I/O begins while the inode is locked. What is under way has
-	 * its memory pinned and does not depend on us.
+	 * its memory pinned and does not depend on us, unless it is one that we
+	 * are to poll for.
 	 */
 	if (!inode_dio_finished(inode))
 		___wait_var_event(&inode->i_dio_count,
@@ -535,9 +536,11 @@ vm_fault_t process_page_wait_grown(struct vm_fault *vmf)
 	/* Whoever marks it from now on has not been waited for. */
 	count = process_page_growth_count(mapping);
 	while (process_page_end_grows(mapping, end)) {
+		/* Longer each time: others want the lock, too. */
 		if (process_page_no_growth(inode, &shared,
-					   fpin ? PROCESS_PAGE_DISK_WAIT :
-						  HZ / 10) ||
+					   clamp(jiffies - start, HZ / 50UL,
+						 fpin ? PROCESS_PAGE_DISK_WAIT :
+							HZ / 10UL)) ||
 		    fatal_signal_pending(current))
 			break;
 		behind = vmf_behind(vmf, inode);

@@ -10,6 +10,7 @@
 #include <linux/rcupdate.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 
 #include <asm/native_pgtable.h>
@@ -33,8 +34,9 @@ enum native_result {
 
 /* The tables below the first, freed all at once after an RCU grace period. */
 struct native_tables {
-	struct rcu_head rcu;
+	struct rcu_work work;
 	struct list_head list;
+	unsigned long nr;
 };
 
 /* What was taken out of a native table, and may still be in a TLB. */

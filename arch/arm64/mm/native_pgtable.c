@@ -29,6 +29,9 @@ static_assert(BIT(MAX_PGD_BITS) * sizeof(u64) <= RESERVED_PG_DIR_SIZE);
 /* As many native entries are looked at around a fault. */
 #define NATIVE_AROUND		32UL
 
+/* As many tables are freed at once. */
+#define NATIVE_FREE_MAX		64
+
 /*
  * The entry of @addr that covers 1 << *@last bytes; or NULL if there is no table
  * for it, with what covers *@last bytes missing.
@@ -195,6 +198,7 @@ static bool native_walk_alloc(struct native_pgt *np, unsigned long addr)
 		entry = active ? native_hole(np, addr) : NULL;
 		if (entry) {
 			list_add(&pt->pt_list, &np->tables->list);
+			np->tables->nr++;
 			atomic_long_add(BIT(np->shift),
 					&np->mm->pgtables_bytes);
 			/* The zeroes are seen before the table is. */
@@ -217,22 +221,35 @@ static bool native_walk_alloc(struct native_pgt *np, unsigned long addr)
  */
 struct native_tables *native_tables_alloc(void)
 {
-	struct native_tables *tables = kmalloc_obj(*tables, GFP_KERNEL_ACCOUNT);
+	struct native_tables *tables = kzalloc_obj(*tables, GFP_KERNEL_ACCOUNT);
 
 	if (tables)
 		INIT_LIST_HEAD(&tables->list);
 	return tables;
 }
 
-static void native_tables_free(struct rcu_head *rcu)
+static void native_tables_free(struct native_tables *tables, bool resched)
 {
-	struct native_tables *tables = container_of(rcu, struct native_tables,
-						    rcu);
 	struct ptdesc *pt, *next;
 
-	list_for_each_entry_safe(pt, next, &tables->list, pt_list)
+	list_for_each_entry_safe(pt, next, &tables->list, pt_list) {
 		pagetable_dtor_free(pt);
+		if (resched)
+			cond_resched();
+	}
 	kfree(tables);
+}
+
+static void native_tables_free_work(struct work_struct *work)
+{
+	native_tables_free(container_of(to_rcu_work(work), struct native_tables,
+					work), true);
+}
+
+static void native_tables_free_rcu(struct rcu_head *rcu)
+{
+	native_tables_free(container_of(rcu, struct native_tables, work.rcu),
+			   false);
 }
 
 /**
@@ -249,9 +266,7 @@ static void native_tables_free(struct rcu_head *rcu)
 void native_drop_tables(struct native_pgt *np, enum native_state state)
 {
 	struct native_tables *tables;
-	struct ptdesc *pt;
 	unsigned long i;
-	long bytes = 0;
 
 	native_debug_drop(np);
 	spin_lock(&np->lock);
@@ -261,17 +276,20 @@ void native_drop_tables(struct native_pgt *np, enum native_state state)
 	/* A CPU that runs a kernel thread may walk it, and never half an entry. */
 	for (i = 0; i < np->pgd_entries; i++)
 		WRITE_ONCE(np->pgd[i], 0);
-	if (tables)
-		list_for_each_entry(pt, &tables->list, pt_list)
-			bytes += BIT(np->shift);
 	spin_unlock(&np->lock);
 	if (!tables)
 		return;
-	atomic_long_sub(bytes, &np->mm->pgtables_bytes);
+	atomic_long_sub(tables->nr << np->shift, &np->mm->pgtables_bytes);
 	/* What leads to the tables may be cached. */
 	flush_tlb_mm(np->mm);
 	native_debug_dropped(np);
-	call_rcu(&tables->rcu, native_tables_free);
+	/* There may be any number of them: not in a softirq then. */
+	if (tables->nr <= NATIVE_FREE_MAX) {
+		call_rcu(&tables->work.rcu, native_tables_free_rcu);
+		return;
+	}
+	INIT_RCU_WORK(&tables->work, native_tables_free_work);
+	queue_rcu_work(system_dfl_wq, &tables->work);
 }
 
 static void native_table_free_rcu(struct rcu_head *rcu)
@@ -309,6 +327,7 @@ static void native_free_table(struct native_pgt *np, u64 *entry,
 	pt = virt_to_ptdesc(table);
 	spin_lock(&np->lock);
 	list_del(&pt->pt_list);
+	np->tables->nr--;
 	spin_unlock(&np->lock);
 	atomic_long_sub(BIT(np->shift), &np->mm->pgtables_bytes);
 	call_rcu(&pt->pt_rcu_head, native_table_free_rcu);

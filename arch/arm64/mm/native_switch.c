@@ -14,6 +14,9 @@
 
 #include "native.h"
 
+/* For CPUs that are suspected to keep something of the other granule. */
+static DEFINE_STATIC_KEY_FALSE(native_flush_key);
+
 /* The native table of the mm that a CPU may have a table of in TTBR0_EL1. */
 static DEFINE_PER_CPU(struct native_pgt *, native_loaded);
 
@@ -35,7 +38,16 @@ void notrace __native_set_tg0(unsigned long tg0)
 	isb();
 	write_sysreg((tcr & ~TCR_EL1_TG0_MASK) | tg0, tcr_el1);
 	isb();
+	if (static_branch_unlikely(&native_flush_key))
+		local_flush_tlb_all();
 }
+
+static int __init native_flush_setup(char *arg)
+{
+	static_branch_enable(&native_flush_key);
+	return 0;
+}
+early_param("native_pgtable.flush", native_flush_setup);
 
 /**
  * native_unload - note that no mm with a native table is installed
@@ -145,9 +157,15 @@ static const char * const native_why[] = {
 	[NATIVE_FORCED]		= "asked for",
 };
 
-/* For the time of a change, no table is installed where the mm runs. */
+/*
+ * For the time of a change, no table is installed where the mm runs. Whoever runs
+ * in it waits, with locks held, too: they do not wait for the scheduler, if that
+ * can be helped.
+ */
 static void native_park_mm(struct native_pgt *np)
 {
+	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+		preempt_disable();
 	WRITE_ONCE(np->mm->context.hw, NATIVE_HW_PARKED);
 	/* Pairs with native_switch_mm(). */
 	smp_mb();
@@ -162,6 +180,8 @@ static void native_unpark_mm(struct native_pgt *np, unsigned long hw)
 	smp_mb();
 	on_each_cpu_cond(native_is_loaded, native_unpark, np, true);
 	wake_up_all(&np->wait);
+	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+		preempt_enable();
 }
 
 /**
