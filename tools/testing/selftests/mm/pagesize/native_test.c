@@ -401,6 +401,56 @@ static void child_khugepaged(int argc, char **argv)
 
 #define HUGEPAGES	"/sys/kernel/mm/hugepages/hugepages-%lukB/nr_hugepages"
 
+#define DAMON	"/sys/kernel/mm/damon/admin/kdamonds/"
+
+static bool start_damon(void)
+{
+	static const char *const settings[][2] = {
+		{ DAMON "nr_kdamonds", "1" },
+		{ DAMON "0/contexts/nr_contexts", "1" },
+		{ DAMON "0/contexts/0/operations", "vaddr" },
+		{ DAMON "0/contexts/0/targets/nr_targets", "1" },
+		{ DAMON "0/contexts/0/monitoring_attrs/intervals/sample_us",
+		  "1000" },
+		{ DAMON "0/contexts/0/monitoring_attrs/intervals/aggr_us",
+		  "10000" },
+	};
+	unsigned int i;
+
+	if (access(DAMON "nr_kdamonds", W_OK))
+		return false;
+	for (i = 0; i < ARRAY_SIZE(settings); i++)
+		if (!CHECK(put(settings[i][0], settings[i][1])))
+			return false;
+	return CHECK(put_number(DAMON "0/contexts/0/targets/0/pid_target",
+				getpid())) &&
+	       CHECK(put(DAMON "0/state", "on"));
+}
+
+/* Somebody makes entries old, of pages at any address in them. */
+static void watch(const char *p, size_t len)
+{
+	const bool check = !access(DEBUGFS "check", W_OK) &&
+			   hardware_kb() == (long)P >> 10 &&
+			   P > kernel_page_size();
+	const long errors = debug_stat("errors", -1);
+	unsigned long off;
+	int i;
+
+	if (!start_damon())
+		return;
+	for (i = 0; i < 40; i++) {
+		for (off = 0; off < len; off += P)
+			__atomic_load_n(p + off, __ATOMIC_RELAXED);
+		usleep(5000);
+		if (check)
+			CHECK(put_number(DEBUGFS "check", getpid()));
+	}
+	CHECK(put(DAMON "0/state", "off"));
+	CHECK(put(DAMON "nr_kdamonds", "0"));
+	CHECK(debug_stat("errors", -1) == errors);
+}
+
 /*
  * Huge pages of each size there is: what is less than 2 MB is several entries
  * of the Linux table and some of the native one, and what is more takes several
@@ -444,6 +494,7 @@ static void child_hugetlb(int argc, char **argv)
 		change_block(p, len, false);
 		CHECK(smaps_kb(p, "Private_Hugetlb") == (long)len >> 10);
 		check_contiguous(p, len, size < SZ_1M * 2 ? 0 : len >> 10);
+		watch(p, len);
 		CHECK(!munmap(p, len));
 		CHECK(load_signal(p) == SIGSEGV);
 		printf("# pages of %lu kB\n", size >> 10);
