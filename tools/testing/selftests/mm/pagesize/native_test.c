@@ -432,7 +432,7 @@ static void watch(const char *p, size_t len)
 {
 	const bool check = !access(DEBUGFS "check", W_OK) &&
 			   hardware_kb() == (long)P >> 10 &&
-			   P > kernel_page_size();
+			   kernel_page_size() < P;
 	const long errors = debug_stat("errors", -1);
 	unsigned long off;
 	int i;
