@@ -787,6 +787,16 @@ static char *map_vfat(int *fd)
 	return CHECK(p != MAP_FAILED) ? p : NULL;
 }
 
+/* Or the negative errno. */
+static int node_of(void *page)
+{
+	int status = -1000;
+
+	if (syscall(__NR_move_pages, 0, 1UL, &page, NULL, &status, 0))
+		return -errno;
+	return status;
+}
+
 static bool is_vfat(const char *what)
 {
 	return !strcmp(what, "vfat");
@@ -1051,6 +1061,9 @@ static void child_vfat(int argc, char **argv)
 	*(unsigned long *)(p + 64) = 64;
 	CHECK(hardware_kb() == (long)step >> 10);
 	CHECK(demoted_for("file"));
+	/* It is there, with whatever part. */
+	p[P + step] = 0;
+	CHECK(node_of(p + P) == 0);
 	for (off = step; off < 2 * P; off += step)
 		*(unsigned long *)(p + off + 64) = off + 64;
 	CHECK(vm_events("process_page_demote") == before + 1);
