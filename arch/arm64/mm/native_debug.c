@@ -223,24 +223,22 @@ static void check_lock(struct native_pgt *np, unsigned long addr)
 {
 	struct mm_struct *mm = np->mm;
 	unsigned long size;
-	spinlock_t *ptl = &mm->page_table_lock;
 	pte_t *ptep;
 
-	if (!IS_ENABLED(CONFIG_LOCKDEP) || np->ledger.quiet ||
+	if (!IS_ENABLED(CONFIG_LOCKDEP) || !debug_locks || np->ledger.quiet ||
 	    READ_ONCE(np->state) != NATIVE_ACTIVE)
 		return;
 	ptep = linux_entry(mm, addr, &size);
-	if (!ptep)
+	/* That is what hugetlb has, but for blocks of a PMD. */
+	if (!ptep || lockdep_is_held(&mm->page_table_lock))
 		return;
-	if (size == PAGE_SIZE)
-		ptl = pte_lockptr(mm, pmd_off(mm, addr));
-	else if (size == PMD_SIZE)
-		ptl = pmd_lockptr(mm, (pmd_t *)ptep);
-	/* That of hugetlb is the second, but for blocks of a PMD. */
-	if (debug_locks && !lockdep_is_held(ptl) &&
-	    !lockdep_is_held(&mm->page_table_lock))
-		report(np, addr, "changed without the page table lock",
-		       pte_val(__ptep_get(ptep)), size);
+	/* Also where a whole table of PTEs is about to go. */
+	if (size <= PMD_SIZE && lockdep_is_held(pmd_lockptr(mm, pmd_off(mm, addr))))
+		return;
+	if (size == PAGE_SIZE && lockdep_is_held(pte_lockptr(mm, pmd_off(mm, addr))))
+		return;
+	report(np, addr, "changed without the page table lock",
+	       pte_val(__ptep_get(ptep)), size);
 }
 
 static void note_write(struct native_pgt *np, unsigned long addr, u64 old,
