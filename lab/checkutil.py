@@ -392,7 +392,7 @@ def for_all(folder):
 INHERITED = "-V 4k -V 16k -V 64k"
 
 
-def guest(name, options, tests=("default",), rows=(), limit=1800, each=300, everything=True):
+def guest(name, options, tests=("default",), rows=(), limit=3600, each=600, everything=True):
     """
     Run the tests in a guest. Returns the folder of results, the status and what lab/vm said. Without
     everything, the name is that of the kernel.

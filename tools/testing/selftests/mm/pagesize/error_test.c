@@ -48,7 +48,7 @@
 /* Nothing here takes long unless it loops. */
 #define PATIENCE	60
 /* What is slow is waited for a little, and then done without. */
-#define SECONDS		3
+#define SECONDS		8
 
 static bool on_xfs(void)
 {

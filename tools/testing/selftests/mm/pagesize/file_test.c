@@ -380,9 +380,12 @@ static void child_small(int argc, char **argv)
 {
 	unsigned long P = page_size(), len = 8 * P, off;
 	char *p, *q, *want = map_anon(len, 0);
-	int fd = small_pages(len, 4);
 	unsigned long refolds;
+	int fd;
 
+	/* Nobody waits for another CPU to have its folios on the LRU. */
+	CHECK(stay_here());
+	fd = small_pages(len, 4);
 	fill(want, len, 4);
 	for (off = 0; off < len; off += 2 * SZ_4K) {
 		*(long *)(want + off) = off;

@@ -701,7 +701,7 @@ TEST_F(pages, zeroes)
 }
 
 /* While it works, as pages of this process that are alike tell. */
-TEST_F_TIMEOUT(pages, ksm, 60)
+TEST_F_TIMEOUT(pages, ksm, 180)
 {
 	const struct {
 		const char *path;

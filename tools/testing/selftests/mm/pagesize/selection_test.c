@@ -671,7 +671,8 @@ TEST(aarch32)
 	unlink(path);
 	EXPECT_GT(500, i);
 	/* The name is set a little before the mm is complete. */
-	usleep(100000);
+	for (i = 0; i < 500 && status_page_size(pid) != kernel_page_size(); i++)
+		usleep(10000);
 	EXPECT_EQ(kernel_page_size(), status_page_size(pid));
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
