@@ -409,19 +409,23 @@ void native_enable(void)
  *
  * Without one, for want of the granule or of memory, the hardware walks the
  * Linux table; and so it does for the child of an mm that was demoted, until
- * that is promoted.
+ * that is promoted. It is that of current which is copied.
  *
  * Context: May sleep.
  */
 void native_create(struct mm_struct *mm)
 {
 	const unsigned int shift = mm_page_shift(mm);
-	const bool demoted = READ_ONCE(mm->page_demoted);
 	struct native_pgt *np;
+	bool demoted;
 
 	if (!mm_page_order(mm) || !native_granule_supported(shift))
 		return;
 
+	/* A page may have been mixed for so short that the parent stayed. */
+	if (mm->page_demoted && native_active(current->mm))
+		mm->page_demoted = PROCESS_PAGE_NOT_DEMOTED;
+	demoted = mm->page_demoted;
 	np = kzalloc_obj(*np, GFP_KERNEL_ACCOUNT);
 	if (!np)
 		goto out;
@@ -477,15 +481,15 @@ void native_exit(struct mm_struct *mm)
 
 /**
  * native_destroy - free the native table of an mm
- * @mm: the mm; no CPU has it
+ * @mm: the mm, after native_exit(); no CPU has it
  *
- * Context: May sleep.
+ * Context: Any but hardirq; must not sleep, see __mmdrop().
  */
 void native_destroy(struct mm_struct *mm)
 {
 	struct native_pgt *np = mm_native(mm);
 
-	/* Not done yet if fork() failed. */
+	/* Empty already, unless the mm was never used. */
 	native_drop_tables(np, NATIVE_DEAD);
 	mm->context.native = NULL;
 	native_debug_destroy(np);
