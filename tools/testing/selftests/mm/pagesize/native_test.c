@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -23,6 +24,7 @@
 
 #include <linux/futex.h>
 #include <linux/if_packet.h>
+#include <linux/kvm.h>
 #include <linux/mman.h>
 #include <linux/perf_event.h>
 
@@ -1687,6 +1689,87 @@ static void child_alternate(int argc, char **argv)
 	CHECK_NATIVE();
 }
 
+#ifdef __aarch64__
+#define GUEST_MEMORY	0x80000000UL
+#define GUEST_DEVICE	0x10000000UL
+#define GUEST_PC	(KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | \
+			 KVM_REG_ARM_CORE_REG(regs.pc))
+
+/* Counts, and tells a device; with a TCR_EL1 that suits nobody else. */
+static const uint32_t guest_code[] = {
+	0xd2a20001,	/* mov	x1, #0x10000000 */
+	0xd2900322,	/* mov	x2, #0x8019: TG0 16K, 25 bits less */
+	0xd5182042,	/* msr	tcr_el1, x2 */
+	0xd5182001,	/* msr	ttbr0_el1, x1 */
+	0xd5033fdf,	/* isb */
+	0x91000400,	/* add	x0, x0, #1 */
+	0xf9000020,	/* str	x0, [x1] */
+	0x17fffffe,	/* b	. - 8 */
+};
+
+/* A virtual machine, on the processor of the others. */
+static void child_guest(int argc, char **argv)
+{
+	struct kvm_userspace_memory_region memory = {
+		.guest_phys_addr = GUEST_MEMORY,
+		.memory_size = SZ_64K,
+	};
+	unsigned long long pc = GUEST_MEMORY, value;
+	struct kvm_one_reg reg = {
+		.id = GUEST_PC,
+		.addr = (unsigned long)&pc,
+	};
+	struct timespec now, end;
+	struct kvm_vcpu_init init;
+	int cpus[MAX_CPUS], kvm, vm, vcpu;
+	unsigned long exits = 0;
+	struct kvm_run *run;
+
+	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (kvm < 0)
+		child_skip("no /dev/kvm");
+	usable_cpus(cpus);
+	run_on(cpus[0]);
+	vm = ioctl(kvm, KVM_CREATE_VM, 0UL);
+	if (!CHECK(vm >= 0))
+		return;
+	memory.userspace_addr = (unsigned long)map_anon(SZ_64K, 0);
+	memcpy((void *)memory.userspace_addr, guest_code, sizeof(guest_code));
+	__builtin___clear_cache((char *)memory.userspace_addr,
+				(char *)memory.userspace_addr + SZ_4K);
+	CHECK(!ioctl(vm, KVM_SET_USER_MEMORY_REGION, &memory));
+	CHECK(!ioctl(vm, KVM_ARM_PREFERRED_TARGET, &init));
+	vcpu = ioctl(vm, KVM_CREATE_VCPU, 0UL);
+	if (!CHECK(vcpu >= 0) || !CHECK(!ioctl(vcpu, KVM_ARM_VCPU_INIT, &init)))
+		return;
+	CHECK(!ioctl(vcpu, KVM_SET_ONE_REG, &reg));
+	run = mmap(NULL, ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0UL),
+		   PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
+	if (!CHECK(run != MAP_FAILED))
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += number("PAGES_SECONDS", 2);
+	do {
+		if (!CHECK(!ioctl(vcpu, KVM_RUN, 0UL)) ||
+		    !CHECK(run->exit_reason == KVM_EXIT_MMIO) ||
+		    !CHECK(run->mmio.phys_addr == GUEST_DEVICE))
+			return;
+		memcpy(&value, run->mmio.data, sizeof(value));
+		if (!CHECK(value == ++exits))
+			return;
+		sched_yield();
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (now.tv_sec < end.tv_sec);
+	printf("# %lu rounds of a virtual machine\n", exits);
+	CHECK(exits > 10);
+}
+#else
+static void child_guest(int argc, char **argv)
+{
+	child_skip("not for this architecture");
+}
+#endif
+
 /* A short life: the tables are made and go. */
 static void child_short(int argc, char **argv)
 {
@@ -1993,6 +2076,7 @@ static const struct child children[] = {
 	{ "walk", child_walk },
 	{ "ipi", child_ipi },
 	{ "alternate", child_alternate },
+	{ "guest", child_guest },
 	{ "short", child_short },
 	{ "leak", child_leak },
 	{ "account", child_account },
@@ -2231,6 +2315,34 @@ TEST_F_TIMEOUT(pages, alternate, 1200)
 		/* Without a granule, it was checked all the same. */
 		if (ret != KSFT_SKIP)
 			EXPECT_EQ(0, ret);
+	}
+}
+
+/* A virtual machine leaves the processor to processes as it was. */
+TEST_F_TIMEOUT(pages, guest, 1200)
+{
+	pid_t pids[3];
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		const char *const argv[] = {
+			i ? "alternate" : "guest", self->text, "stay", NULL
+		};
+
+		pids[i] = start_child(i ? variant->shift : DEFAULT_SIZE, argv,
+				      NULL);
+	}
+	for (i = 0; i < 3; i++) {
+		int ret = finish_child(pids[i]);
+
+		if (i && ret == KSFT_SKIP)
+			continue;
+		if (ret == KSFT_SKIP) {
+			finish_child(pids[1]);
+			finish_child(pids[2]);
+			SKIP(return, "no virtual machines here");
+		}
+		EXPECT_EQ(0, ret);
 	}
 }
 
