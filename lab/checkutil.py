@@ -421,6 +421,7 @@ def guest(name, options, tests=("default",), rows=(), limit=3600, each=600, ever
 DEMOTING = {
     "vdso_test": "the data of a time namespace for which no block can be had",
     "memory_test": "now and then, memory that is shared with a partner of smaller pages",
+    "anon_test": "futexes in files that are cached in pieces, and may be busy",
     "file_test": "files that are cached in pieces, or lose their end while they are mapped",
     "share_test": "files and shared memory that a process with smaller pages has in pieces",
     "pin_test": "pins that keep a block from being made whole",

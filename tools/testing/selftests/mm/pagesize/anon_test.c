@@ -940,6 +940,8 @@ static void fill_small(int fd, size_t len, unsigned long seed)
 		fill(buf, SZ_4K, seed + off);
 		CHECK(pwrite(fd, buf, SZ_4K, off) == SZ_4K);
 	}
+	/* What is being written to disk is waited for, but not for long. */
+	CHECK(!fsync(fd));
 }
 
 static bool futex_set(char *word, int flags, int value)
