@@ -313,7 +313,8 @@ static enum process_page_state process_page_classify(struct vm_fault *vmf,
 	struct vm_area_struct *vma = vmf->vma;
 	pte_t *ptep = vmf->pte;
 	const pte_t first = ptep_get(ptep);
-	bool stale = !vma_is_anonymous(vma);
+	/* DAX has large folios, but maps the kernel page that is asked for. */
+	bool stale = !vma_is_anonymous(vma) && vma->vm_file && !vma_is_dax(vma);
 	unsigned int i;
 
 	if (pte_none(first)) {
@@ -343,7 +344,8 @@ static enum process_page_state process_page_classify(struct vm_fault *vmf,
 			continue;
 		}
 		folio = vm_normal_folio(vma, addr + i * PAGE_SIZE, pte);
-		if (!folio || folio_test_anon(folio) || !folio->mapping ||
+		if (!stale || !folio || folio_test_anon(folio) ||
+		    folio->mapping != vma->vm_file->f_mapping ||
 		    (!process_page_mappable(vmf, folio, vmf->pgoff) &&
 		     !process_page_needs_whole(vmf)))
 			stale = false;

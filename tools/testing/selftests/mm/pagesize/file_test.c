@@ -1202,6 +1202,60 @@ static void child_find(int argc, char **argv)
 	CHECK(found >= 1 + 3 * STORE);
 }
 
+/*
+ * What is cloned from an inline extent of btrfs goes to its block, of several in
+ * a folio, and what follows in the block is zero. argv[2]: whether the folio is
+ * "cached" or "new".
+ */
+static void child_clone_inline(int argc, char **argv)
+{
+	const bool cached = !strcmp(argv[2], "cached");
+	const size_t len = page_size() < SZ_64K ? SZ_64K : page_size();
+	struct file_clone_range range = {
+		.src_length = 2 * SZ_4K,
+		.dest_offset = SZ_4K,
+	};
+	char *want = map_anon(len, 0), *p;
+	int from = temp_file(NULL), fd, i;
+
+	/* See copy_inline_to_page() in the kernel. */
+	fill(want, len, 1);
+	CHECK(pwrite(from, want, 504, 0) == 504);
+	CHECK(!fsync(from));
+	if (fallocate(from, 0, 0, SZ_4K))
+		child_skip("no space can be allocated here");
+	CHECK(pwrite(from, want, SZ_4K, SZ_4K) == SZ_4K);
+	CHECK(!fsync(from));
+	range.src_fd = from;
+
+	fd = filled_file(len, 2);
+	p = map_file(fd, len, MAP_SHARED, 0);
+	CHECK(filled(p, len, 2));
+	CHECK(!fsync(fd));
+	if (!cached) {
+		CHECK(!munmap(p, len));
+		CHECK(!posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED));
+	}
+	if (ioctl(fd, FICLONERANGE, &range))
+		child_skip("files cannot be cloned here");
+	if (!cached)
+		p = map_file(fd, len, MAP_SHARED, 0);
+	/* It is the same when it is read from the disk again. */
+	for (i = 0; i < 2; i++) {
+		CHECK(filled(p, SZ_4K, 2));
+		CHECK(filled(p + SZ_4K, 504, 1));
+		CHECK(all_zero(p + SZ_4K + 504, SZ_4K - 504));
+		CHECK(!memcmp(p + 2 * SZ_4K, want, SZ_4K));
+		CHECK(filled(p + 3 * SZ_4K, len - 3 * SZ_4K, 2 + 3 * SZ_4K));
+		CHECK(!fsync(fd));
+		CHECK(!munmap(p, len));
+		CHECK(!posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED));
+		p = map_file(fd, len, MAP_SHARED, 0);
+	}
+	close(from);
+	close(fd);
+}
+
 /* Print the faults that it takes to read a file. argv[2]: the file. */
 static void child_count_faults(int argc, char **argv)
 {
@@ -1221,6 +1275,7 @@ static void child_count_faults(int argc, char **argv)
 }
 
 static const struct child children[] = {
+	{ "clone-inline", child_clone_inline },
 	{ "eof", child_eof },
 	{ "held", child_held },
 	{ "shared", child_shared },
@@ -1359,6 +1414,12 @@ TEST_F(pages, grow_clone_range)
 TEST_F(pages, grow_clone)
 {
 	EXPECT_CHILD("grow", "clone");
+}
+
+TEST_F(pages, clone_inline)
+{
+	EXPECT_CHILD("clone-inline", "cached");
+	EXPECT_CHILD("clone-inline", "new");
 }
 
 TEST_F(pages, grow_sendfile)
