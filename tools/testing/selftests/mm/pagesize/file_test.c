@@ -1256,6 +1256,50 @@ static void child_clone_inline(int argc, char **argv)
 	close(fd);
 }
 
+/*
+ * A part of what may have been mapped by one large entry, and with DAX is mapped
+ * in kernel pages then, is there from wherever the first access is to it.
+ */
+static void child_part(int argc, char **argv)
+{
+	const size_t huge = 2 * SZ_1M, off = SZ_1M, at = 5 * SZ_4K + 512;
+	const int flags[] = { MAP_SHARED, MAP_PRIVATE };
+	char *area = map_anon(3 * huge, 0), *p, *q, byte;
+	int i, fds[2];
+
+	area = (char *)(((unsigned long)area + huge - 1) & ~(huge - 1));
+	CHECK(!pipe(fds));
+	for (i = 0; i < 2; i++) {
+		int fd = new_file(2 * huge);
+
+		/* In one extent, if that can be had. */
+		if (fallocate(fd, 0, 0, 2 * huge))
+			CHECK(errno == EOPNOTSUPP);
+		p = mmap(area, 2 * huge, PROT_READ | PROT_WRITE,
+			 MAP_FIXED | flags[i], fd, 0);
+		if (p == MAP_FAILED)
+			child_skip("no shared mappings of files here");
+		fill(p, 2 * huge, 4);
+		CHECK(filled(p, 2 * huge, 4));
+		CHECK(!mprotect(p + off, SZ_64K, PROT_READ));
+		CHECK(!load_signal(p + off + at));
+		CHECK(filled(p + off, SZ_64K, 4 + off));
+		/* It is the kernel that looks first. */
+		CHECK(!mprotect(p + 2 * off, SZ_64K, PROT_READ));
+		CHECK(write(fds[1], p + 2 * off + at, 1) == 1);
+		CHECK(read(fds[0], &byte, 1) == 1 &&
+		      byte == p[2 * off + at]);
+		q = map_file(fd, SZ_64K, flags[i], off);
+		CHECK(!store_signal(q + at));
+		if (flags[i] == MAP_SHARED)
+			CHECK(filled(q + SZ_64K / 2, SZ_64K / 2,
+				     4 + off + SZ_64K / 2));
+		CHECK(filled(p, off, 4));
+		CHECK(!munmap(q, SZ_64K));
+		close(fd);
+	}
+}
+
 /* Print the faults that it takes to read a file. argv[2]: the file. */
 static void child_count_faults(int argc, char **argv)
 {
@@ -1275,6 +1319,7 @@ static void child_count_faults(int argc, char **argv)
 }
 
 static const struct child children[] = {
+	{ "part", child_part },
 	{ "clone-inline", child_clone_inline },
 	{ "eof", child_eof },
 	{ "held", child_held },
@@ -1414,6 +1459,11 @@ TEST_F(pages, grow_clone_range)
 TEST_F(pages, grow_clone)
 {
 	EXPECT_CHILD("grow", "clone");
+}
+
+TEST_F(pages, part)
+{
+	EXPECT_CHILD("part");
 }
 
 TEST_F(pages, clone_inline)
