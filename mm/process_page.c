@@ -1074,9 +1074,9 @@ static vm_fault_t __process_page_fault(struct vm_fault *vmf)
 	    !(ret & (VM_FAULT_RETRY | VM_FAULT_COMPLETED)) &&
 	    vmf->real_address - vmf->address >= PAGE_SIZE)
 		return process_page_pieces(vmf);
-	/* Or a driver has mapped that one only. */
+	/* Or a driver, or DAX, has mapped that one only. */
 	if (state == PROCESS_PAGE_ABSENT && ret == VM_FAULT_NOPAGE &&
-	    (vma->vm_flags & (VM_PFNMAP | VM_MIXEDMAP)) &&
+	    (vma->vm_flags & (VM_PFNMAP | VM_MIXEDMAP) || vma_is_dax(vma)) &&
 	    process_page_state(vmf, &busy) != PROCESS_PAGE_WHOLE)
 		return process_page_pieces(vmf);
 	if (!(ret & VM_FAULT_FALLBACK))
