@@ -429,14 +429,13 @@ static void child_in_flight(int argc, char **argv)
 	close(out);
 }
 
-/* File systems where direct I/O pins what it writes. */
+/* File systems where direct I/O pins what it writes: not with checksums. */
 static bool pins_memory(int fd)
 {
 	struct statfs fs;
 
 	return !fstatfs(fd, &fs) && (fs.f_type == EXT4_SUPER_MAGIC ||
-				     fs.f_type == XFS_SUPER_MAGIC ||
-				     fs.f_type == BTRFS_SUPER_MAGIC);
+				     fs.f_type == XFS_SUPER_MAGIC);
 }
 
 /* A slice of each process page, not always at the same place of it. */
