@@ -409,23 +409,19 @@ void native_enable(void)
  *
  * Without one, for want of the granule or of memory, the hardware walks the
  * Linux table; and so it does for the child of an mm that was demoted, until
- * that is promoted. It is that of current which is copied.
+ * that is promoted.
  *
  * Context: May sleep.
  */
 void native_create(struct mm_struct *mm)
 {
 	const unsigned int shift = mm_page_shift(mm);
+	const bool demoted = READ_ONCE(mm->page_demoted);
 	struct native_pgt *np;
-	bool demoted;
 
 	if (!mm_page_order(mm) || !native_granule_supported(shift))
 		return;
 
-	/* A page may have been mixed for so short that the parent stayed. */
-	if (mm->page_demoted && native_active(current->mm))
-		mm->page_demoted = PROCESS_PAGE_NOT_DEMOTED;
-	demoted = mm->page_demoted;
 	np = kzalloc_obj(*np, GFP_KERNEL_ACCOUNT);
 	if (!np)
 		goto out;
