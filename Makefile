@@ -42,6 +42,9 @@ deps:
 deps-all: deps
 	@lab/deps --all
 
+# Little of a first build is in the compiler cache: do not preprocess to look for it.
+kernel run shell check: export CCACHE_DEPEND = 1
+
 tree: deps
 	@lab/series apply
 

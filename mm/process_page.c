@@ -229,8 +229,11 @@ static bool process_page_whole(struct vm_area_struct *vma, unsigned long addr,
 	}
 
 	page = vm_normal_page(vma, addr, first);
-	if (!page)
-		return true;
+	if (!page) {
+		/* A driver is told of the kernel page that is written to. */
+		return !(vma->vm_flags & VM_SHARED) || !vma->vm_ops ||
+		       !vma->vm_ops->pfn_mkwrite;
+	}
 	folio = page_folio(page);
 	if (folio_test_anon(folio)) {
 		bool exclusive;
