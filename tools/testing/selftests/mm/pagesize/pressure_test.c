@@ -11,8 +11,10 @@
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
+#include <drm/drm.h>
 #include <linux/futex.h>
 #include <linux/mman.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
@@ -214,14 +216,15 @@ static void child_swapped(int argc, char **argv)
 }
 
 static int swap_child(unsigned int shift, const char *name, const char *text,
-		      const char *device, unsigned long size)
+		      const char *device, unsigned long size,
+		      unsigned long room)
 {
 	char *cgroup;
 	int ret = KSFT_SKIP;
 
 	if (!swap_to(device, size))
 		return ret;
-	cgroup = new_cgroup(4 * SZ_1M, true);
+	cgroup = new_cgroup(room, true);
 	if (cgroup) {
 		ret = run_child(shift, name, text, cgroup, NULL);
 		rmdir(cgroup);
@@ -238,10 +241,25 @@ TEST_F_TIMEOUT(pages, swap_zram, 120)
 	if (!zram_make(size))
 		SKIP(return, "no free /dev/zram0");
 	ret = swap_child(variant->shift, "swapped", self->text, "/dev/zram0",
-			 size);
+			 size, 4 * SZ_1M);
 	zram_drop();
 	if (ret == KSFT_SKIP)
 		SKIP(return, "no swap, or no cgroup with a limit on memory");
+	EXPECT_EQ(0, ret);
+}
+
+TEST_F_TIMEOUT(pages, swap_buffers, 120)
+{
+	const unsigned long size = swap_size();
+	int ret;
+
+	if (!zram_make(size))
+		SKIP(return, "no free /dev/zram0");
+	ret = swap_child(variant->shift, "buffers", self->text, "/dev/zram0",
+			 size, 12 * SZ_1M);
+	zram_drop();
+	if (ret == KSFT_SKIP)
+		SKIP(return, "no swap, no cgroup, or skipped in the child");
 	EXPECT_EQ(0, ret);
 }
 
@@ -256,12 +274,74 @@ TEST_F_TIMEOUT(pages, swap_loop, 120)
 	if (!loop_make(&loop, fd, kernel_page_size()))
 		SKIP(return, "no loop device");
 	ret = swap_child(variant->shift, "swapped", self->text, loop.device,
-			 size);
+			 size, 4 * SZ_1M);
 	loop_drop(&loop);
 	close(fd);
 	if (ret == KSFT_SKIP)
 		SKIP(return, "no swap, or no cgroup with a limit on memory");
 	EXPECT_EQ(0, ret);
+}
+
+static char *map_buffer(int fd, unsigned int handle, unsigned long len)
+{
+	struct drm_mode_map_dumb map = { .handle = handle };
+
+	CHECK(!ioctl(fd, DRM_IOCTL_MODE_MAP_DUMB, &map));
+	return mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		    map.offset);
+}
+
+/*
+ * A driver is told of the first store to each kernel page. Only what it knows to
+ * be written goes to swap when it is not mapped; the rest is dropped.
+ */
+static void child_buffers(int argc, char **argv)
+{
+	const unsigned long K = kernel_page_size(), len = SZ_1M / 2;
+	unsigned long out = vm_events("pswpout"), i, j;
+	unsigned int handles[16];
+	int fd, pages[2];
+	volatile char *p;
+	char *other;
+
+	fd = open("/dev/dri/card0", O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		child_skip("no /dev/dri/card0");
+	enter(argv[2]);
+	CHECK(stay_here() && !pipe(pages));
+	for (i = 0; i < ARRAY_SIZE(handles); i++) {
+		struct drm_mode_create_dumb create = {
+			.width = 1024, .height = len / 4096, .bpp = 32,
+		};
+
+		if (ioctl(fd, DRM_IOCTL_MODE_CREATE_DUMB, &create))
+			child_skip("no buffers in /dev/dri/card0");
+		handles[i] = create.handle;
+		/* Kernel pages come in a row. Once, they are aligned. */
+		CHECK(write(pages[1], &i, 1) == 1);
+		p = map_buffer(fd, handles[i], len);
+		if (!CHECK(p != MAP_FAILED))
+			return;
+		/* To be read only, until it is written to. */
+		for (j = 0; j < len; j += K)
+			CHECK(!p[j]);
+		fill((char *)p, len, i);
+		munmap((char *)p, len);
+	}
+
+	/* There is no room for both. */
+	other = map_anon(16 * SZ_1M, MAP_PRIVATE);
+	fill(other, 16 * SZ_1M, 99);
+	CHECK(vm_events("pswpout") - out >= 8 * SZ_1M / K);
+
+	for (i = 0; i < ARRAY_SIZE(handles); i++) {
+		p = map_buffer(fd, handles[i], len);
+		if (!CHECK(p != MAP_FAILED))
+			return;
+		CHECK(filled((char *)p, len, i));
+		munmap((char *)p, len);
+	}
+	close(fd);
 }
 
 /* To swap with it. Then @half of the kernel pages back, if they are single. */
@@ -817,6 +897,7 @@ static const struct child children[] = {
 	{ "hog", child_hog },
 	{ "neighbour", child_neighbour },
 	{ "swapped", child_swapped },
+	{ "buffers", child_buffers },
 	{ "cut", child_cut },
 	{ "tail", child_tail },
 	{ "segment", child_segment },
