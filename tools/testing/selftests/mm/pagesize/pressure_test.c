@@ -298,11 +298,10 @@ static char *map_buffer(int fd, unsigned int handle, unsigned long len)
 static void child_buffers(int argc, char **argv)
 {
 	const unsigned long K = kernel_page_size(), len = SZ_1M / 2;
-	unsigned long out = vm_events("pswpout"), i, j;
+	unsigned long out = vm_events("pswpout"), i;
 	unsigned int handles[16];
 	int fd, pages[2];
-	volatile char *p;
-	char *other;
+	char *other, *p;
 
 	fd = open("/dev/dri/card0", O_RDWR | O_CLOEXEC);
 	if (fd < 0)
@@ -323,10 +322,9 @@ static void child_buffers(int argc, char **argv)
 		if (!CHECK(p != MAP_FAILED))
 			return;
 		/* To be read only, until it is written to. */
-		for (j = 0; j < len; j += K)
-			CHECK(!p[j]);
-		fill((char *)p, len, i);
-		munmap((char *)p, len);
+		CHECK(all_zero(p, len));
+		fill(p, len, i);
+		munmap(p, len);
 	}
 
 	/* There is no room for both. */
@@ -338,8 +336,8 @@ static void child_buffers(int argc, char **argv)
 		p = map_buffer(fd, handles[i], len);
 		if (!CHECK(p != MAP_FAILED))
 			return;
-		CHECK(filled((char *)p, len, i));
-		munmap((char *)p, len);
+		CHECK(filled(p, len, i));
+		munmap(p, len);
 	}
 	close(fd);
 }
