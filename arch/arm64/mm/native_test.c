@@ -4,6 +4,7 @@
  */
 #include <kunit/test.h>
 
+#include <linux/bitfield.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/mm_inline.h>
@@ -283,8 +284,10 @@ static void test_encode(struct kunit *test)
 
 static unsigned int pi_index(u64 desc)
 {
-	return !!(desc & BIT_ULL(54)) << 3 | !!(desc & BIT_ULL(53)) << 2 |
-	       !!(desc & BIT_ULL(51)) << 1 | !!(desc & BIT_ULL(6));
+	return FIELD_GET(BIT_ULL(54), desc) << 3 |
+	       FIELD_GET(BIT_ULL(53), desc) << 2 |
+	       FIELD_GET(BIT_ULL(51), desc) << 1 |
+	       FIELD_GET(BIT_ULL(6), desc);
 }
 
 /*
