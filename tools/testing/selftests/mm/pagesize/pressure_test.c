@@ -233,34 +233,31 @@ static int swap_child(unsigned int shift, const char *name, const char *text,
 	return ret;
 }
 
-TEST_F_TIMEOUT(pages, swap_zram, 120)
+static void test_on_zram(struct __test_metadata *_metadata, unsigned int shift,
+			 const char *text, const char *name, unsigned long room)
 {
 	const unsigned long size = swap_size();
 	int ret;
 
 	if (!zram_make(size))
 		SKIP(return, "no free /dev/zram0");
-	ret = swap_child(variant->shift, "swapped", self->text, "/dev/zram0",
-			 size, 4 * SZ_1M);
-	zram_drop();
-	if (ret == KSFT_SKIP)
-		SKIP(return, "no swap, or no cgroup with a limit on memory");
-	EXPECT_EQ(0, ret);
-}
-
-TEST_F_TIMEOUT(pages, swap_buffers, 120)
-{
-	const unsigned long size = swap_size();
-	int ret;
-
-	if (!zram_make(size))
-		SKIP(return, "no free /dev/zram0");
-	ret = swap_child(variant->shift, "buffers", self->text, "/dev/zram0",
-			 size, 12 * SZ_1M);
+	ret = swap_child(shift, name, text, "/dev/zram0", size, room);
 	zram_drop();
 	if (ret == KSFT_SKIP)
 		SKIP(return, "no swap, no cgroup, or skipped in the child");
 	EXPECT_EQ(0, ret);
+}
+
+TEST_F_TIMEOUT(pages, swap_zram, 120)
+{
+	test_on_zram(_metadata, variant->shift, self->text, "swapped",
+		     4 * SZ_1M);
+}
+
+TEST_F_TIMEOUT(pages, swap_buffers, 120)
+{
+	test_on_zram(_metadata, variant->shift, self->text, "buffers",
+		     12 * SZ_1M);
 }
 
 TEST_F_TIMEOUT(pages, swap_loop, 120)
