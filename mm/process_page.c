@@ -862,7 +862,8 @@ static vm_fault_t process_page_refold(struct vm_fault *vmf)
 	const unsigned int order = vmf_page_order(vmf);
 	struct vm_area_struct *vma = vmf->vma;
 	struct mm_struct *mm = vma->vm_mm;
-	const bool shared = vma->vm_flags & VM_SHARED;
+	/* What is open for reading only has no VM_SHARED. */
+	const bool shared = vma->vm_flags & VM_MAYSHARE;
 	const pgoff_t pgoff = vmf->pgoff;
 	struct address_space *mapping;
 	struct file *file, *fpin;

@@ -227,13 +227,13 @@ static void child_eof(int argc, char **argv)
 static void child_held(int argc, char **argv)
 {
 	unsigned long P = page_size(), size = P + 100, end;
-	int fd = filled_file(size, 18), fds[2], status, i;
+	int fd = filled_file(size, 18), fds[2], status, i, map;
+	char path[40], *p, c;
 	loff_t off = P;
 	pid_t pid;
-	char *p, c;
 
 	end = reach(fd, size);
-	for (i = 0; i < 2; i++) {
+	for (i = 0; i < 3; i++) {
 		CHECK(!pipe(fds));
 		off = P;
 		if (splice(fd, &off, fds[1], NULL, 1, 0) != 1)
@@ -246,10 +246,19 @@ static void child_held(int argc, char **argv)
 		}
 		close(fds[0]);
 		close(fds[1]);
-		/* The first access is a load, then a store. */
-		p = map_file(fd, 2 * P, MAP_SHARED, 0);
-		CHECK(i ? !store_signal(p + end - 1) :
-			  !load_signal(p + end - 1));
+		/* The first access is a load, a store, one that cannot store. */
+		if (i < 2) {
+			p = map_file(fd, 2 * P, MAP_SHARED, 0);
+		} else {
+			snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+			map = open(path, O_RDONLY | O_CLOEXEC);
+			p = mmap(NULL, 2 * P, PROT_READ, MAP_SHARED, map, 0);
+			close(map);
+			if (!CHECK(p != MAP_FAILED))
+				return;
+		}
+		CHECK(i == 1 ? !store_signal(p + end - 1) :
+			       !load_signal(p + end - 1));
 		CHECK(*(unsigned long *)(p + P) == 18 + P);
 		CHECK(all_zero(p + size, end - size));
 		CHECK(waitpid(pid, &status, 0) == pid && status == 0);

@@ -613,6 +613,78 @@ static void child_swap_file(int argc, char **argv)
 	CHECK(vm_events("oom_kill") == kills);
 }
 
+/* Kernel pages of somebody else that are in swap, until it is killed. */
+static void child_others(int argc, char **argv)
+{
+	const unsigned long len = strtoul(argv[2], NULL, 0);
+	char *p = map_anon(len, MAP_PRIVATE);
+
+	fill(p, len, 7);
+	if (!swap_out(p, len, page_size(), false))
+		return;
+	printf("done\n");
+	for (;;)
+		pause();
+}
+
+/* To swap, and read from there: it does not stay in memory as the cache of that. */
+static bool there_and_back(char *p, unsigned long len, unsigned long seed,
+			   const char *cgroup)
+{
+	const unsigned long K = kernel_page_size();
+	char file[96];
+	int i;
+
+	if (!swap_out(p, len, K, false))
+		return false;
+	snprintf(file, sizeof(file), "%s/memory.reclaim", cgroup);
+	/* It says EAGAIN if that is more than there is. */
+	for (i = 0; i < 4; i++)
+		put_number(file, len);
+	return filled(p, len, seed);
+}
+
+/*
+ * Where the file that is swapped to is in extents of a kernel page, what is in
+ * one piece in memory is not so on the disk. Kernel pages of others move what is
+ * swapped, so that it comes to be aligned as in memory once.
+ */
+static void child_extents(int argc, char **argv)
+{
+	const unsigned long P = page_size(), K = kernel_page_size();
+	const unsigned long len = 16 * P;
+	unsigned long others;
+	char number[24], line[8];
+	const char *const args[] = { "others", argv[1], number, NULL };
+	const char *cgroup = argv[2];
+	pid_t pid;
+	int out;
+	char *p;
+
+	enter(cgroup);
+	CHECK(stay_here());
+	alarm(100);
+	for (others = 0; others < P && !child_failures(); others += K) {
+		snprintf(number, sizeof(number), "%lu", others);
+		pid = others ? start_child(DEFAULT_SIZE, args, &out) : 0;
+		if (pid) {
+			CHECK(read(out, line, sizeof(line)) > 0 &&
+			      !strncmp(line, "done\n", 5));
+			close(out);
+		}
+		p = map_anon(len, MAP_PRIVATE);
+		fill_pieces(p, len, 1 + others, true);
+		CHECK(there_and_back(p, len, 1 + others, cgroup));
+		fill(p, len, 2 + others);
+		CHECK(there_and_back(p, len, 2 + others, cgroup));
+		munmap(p, len);
+		if (pid) {
+			kill(pid, SIGKILL);
+			waitpid(pid, NULL, 0);
+		}
+	}
+}
+
 /* Copies in pieces leave pages that no process has whole: they can go, too. */
 static void child_partial(int argc, char **argv)
 {
@@ -830,6 +902,62 @@ TEST_F_TIMEOUT(pages, swap_file, 120)
 	unlink(path);
 }
 
+/* Two files, of which each has every other kernel page of the disk. */
+static void interleave(int a, int b, unsigned long size)
+{
+	const unsigned long K = kernel_page_size();
+	unsigned long off;
+
+	for (off = 0; off < size; off += K)
+		CHECK(!posix_fallocate(a, off, K) &&
+		      !posix_fallocate(b, off, K));
+}
+
+TEST_F_TIMEOUT(pages, swap_extents, 120)
+{
+	const unsigned long K = kernel_page_size(), size = 2048 * K;
+	const char *dir = getenv("TMPDIR") ?: "/var/tmp";
+	char path[4096], *buf = malloc(K), *cgroup;
+	int fd, other = temp_file(dir), ret;
+	unsigned long off, wrong = 0;
+
+	if (!fail_setup(self->size, 100))
+		SKIP(return, "no " FAIL_PAGE_ALLOC);
+	snprintf(path, sizeof(path), "%s/pagesize.XXXXXX", dir);
+	fd = mkstemp(path);
+	ASSERT_LE(0, fd);
+	ASSERT_LE(0, other);
+	interleave(fd, other, size);
+	for (off = 0; off < size; off += K) {
+		fill(buf, K, off);
+		ASSERT_EQ(K, pwrite(other, buf, K, off));
+	}
+	ASSERT_EQ(0, fsync(other));
+	close(fd);
+	if (!swap_to(path, size)) {
+		unlink(path);
+		SKIP(return, "this file cannot be swapped to");
+	}
+	cgroup = new_cgroup(64 * SZ_1M, true);
+	ret = cgroup ? run_child(variant->shift, "extents", self->text, cgroup,
+				 NULL) : KSFT_SKIP;
+	EXPECT_EQ(0, swapoff(path));
+	unlink(path);
+	if (cgroup)
+		EXPECT_EQ(0, rmdir(cgroup));
+	/* Nor has what was swapped come into a file beside it. */
+	EXPECT_EQ(0, posix_fadvise(other, 0, 0, POSIX_FADV_DONTNEED));
+	for (off = 0; off < size; off += K)
+		wrong += pread(other, buf, K, off) != (ssize_t)K ||
+			 !filled(buf, K, off);
+	EXPECT_EQ(0, wrong);
+	close(other);
+	free(buf);
+	if (ret == KSFT_SKIP)
+		SKIP(return, "no cgroup, or skipped in the child");
+	EXPECT_EQ(0, ret);
+}
+
 TEST_F_TIMEOUT(pages, partial_swapped, 120)
 {
 	test_in_pieces(_metadata, variant->shift, self->size, self->text,
@@ -902,6 +1030,8 @@ static const struct child children[] = {
 	{ "compacted", child_compacted },
 	{ "collapsed", child_collapsed },
 	{ "swap-file", child_swap_file },
+	{ "extents", child_extents },
+	{ "others", child_others },
 	{ "overcommit", child_overcommit },
 	{ }
 };

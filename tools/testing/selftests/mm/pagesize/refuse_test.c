@@ -68,6 +68,13 @@ static void child_secret(int argc, char **argv)
 	check_refused(syscall(__NR_memfd_secret, O_CLOEXEC));
 }
 
+/* One of a process that has kernel pages. */
+static void child_mapped_secret(int argc, char **argv)
+{
+	check_refused((long)mmap(NULL, page_size(), PROT_READ | PROT_WRITE,
+				 MAP_SHARED, atoi(argv[2]), 0) == -1 ? -1 : 0);
+}
+
 static int new_map(union bpf_attr *attr)
 {
 	int fd = syscall(__NR_bpf, BPF_MAP_CREATE, attr, sizeof(*attr));
@@ -117,6 +124,7 @@ static const struct child children[] = {
 	{ "userfaultfd", child_userfaultfd },
 	{ "kvm", child_kvm },
 	{ "secret", child_secret },
+	{ "mapped-secret", child_mapped_secret },
 	{ "ringbuf", child_ringbuf },
 	{ "arena", child_arena },
 	{ "kcov", child_kcov },
@@ -136,6 +144,19 @@ TEST_F(pages, kvm)
 TEST_F(pages, memfd_secret)
 {
 	EXPECT_CHILD("secret");
+}
+
+TEST_F(pages, mapped_secret)
+{
+	const int fd = syscall(__NR_memfd_secret, 0);
+	char number[16];
+
+	if (fd < 0)
+		SKIP(return, "no memfd_secret(), or refused here");
+	ASSERT_EQ(0, ftruncate(fd, SZ_64K));
+	snprintf(number, sizeof(number), "%d", fd);
+	EXPECT_CHILD("mapped-secret", number);
+	close(fd);
 }
 
 TEST_F(pages, bpf_ringbuf)
