@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <linux/futex.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -38,6 +39,8 @@
 
 /* Faults beside those that are counted: of the stack, of libc's data. */
 #define OTHER_FAULTS		4
+
+#define SPLIT			"/sys/kernel/debug/split_huge_pages"
 
 /* Nothing larger than a process page where faults and memory are counted. */
 static char *map_plain(size_t len, int flags)
@@ -1049,6 +1052,33 @@ static void child_futex_small(int argc, char **argv)
 	}
 }
 
+/* A process page is not split, whoever asks; and all goes on after that. */
+static void child_split(int argc, char **argv)
+{
+	const unsigned long P = page_size(), len = 8 * P;
+	char *p = map_anon(len, 0), text[80];
+	int status;
+	pid_t pid;
+
+	mount("none", "/sys/kernel/debug", "debugfs", 0, NULL);
+	if (access(SPLIT, W_OK))
+		child_skip("no " SPLIT);
+	fill(p, len, 1);
+	snprintf(text, sizeof(text), "%d,%p,%p,0", getpid(), p, p + len);
+	CHECK(put(SPLIT, text));
+	CHECK(filled(p, len, 1));
+	/* Nothing is locked that this needs. */
+	pid = fork();
+	if (!pid) {
+		fill(p, len, 2);
+		_exit(!filled(p, len, 2));
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	fill(p, len, 3);
+	CHECK(filled(p, len, 3));
+	CHECK(!demoted());
+}
+
 static const struct child children[] = {
 	{ "first-touch", child_first_touch },
 	{ "sparse", child_sparse },
@@ -1064,6 +1094,7 @@ static const struct child children[] = {
 	{ "ptrace", child_ptrace },
 	{ "futex", child_futex },
 	{ "futex-small", child_futex_small },
+	{ "split", child_split },
 	{ }
 };
 
@@ -1135,6 +1166,11 @@ TEST_F(pages, futex)
 TEST_F(pages, futex_small)
 {
 	EXPECT_CHILD("futex-small");
+}
+
+TEST_F(pages, split)
+{
+	EXPECT_CHILD("split");
 }
 
 int main(int argc, char **argv)

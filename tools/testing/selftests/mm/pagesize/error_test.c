@@ -832,6 +832,47 @@ static void child_memory_failure(int argc, char **argv)
 	memory_of_memfd(MAP_PRIVATE);
 }
 
+/*
+ * Somebody dies who waits for a process page to be read from swap. What was read
+ * is there, and mapped by nobody, when swap is turned off.
+ */
+static void child_swapoff(int argc, char **argv)
+{
+	const unsigned long P = page_size(), len = 4 * P;
+	const char *cgroup = argv[2], *device = argv[3];
+	char *p = map_anon(len, 0), file[96];
+	const int backing = atoi(argv[4]);
+	pid_t reader, later;
+	int i, status;
+
+	alarm(PATIENCE);
+	enter(cgroup);
+	snprintf(file, sizeof(file), "%s/memory.reclaim", cgroup);
+	fill(p, len, 1);
+	for (i = 0; i < 20 && smaps_kb(p, "Swap") < (long)len >> 10; i++)
+		madvise(p, len, MADV_PAGEOUT);
+	CHECK(smaps_kb(p, "Swap") == (long)len >> 10);
+	/* What is still in memory of it, as the cache of swap; of the file, too. */
+	for (i = 0; i < 4; i++)
+		put_number(file, len);
+	uncache(backing);
+	stop_disk(true);
+	later = start_disk_later(2);
+	reader = fork();
+	if (!reader)
+		_exit(!filled(p, P, 1));
+	usleep(300000);
+	kill(reader, SIGKILL);
+	CHECK(waitpid(reader, &status, 0) == reader && WIFSIGNALED(status));
+	CHECK(waitpid(later, &status, 0) == later && !status);
+	CHECK(!swapoff(device));
+	CHECK(smaps_kb(p, "Swap") == 0);
+	CHECK(filled(p, len, 1));
+	fill(p, len, 2);
+	CHECK(filled(p, len, 2));
+	CHECK(smaps_kb(p, "Rss") == (long)len >> 10);
+}
+
 static const struct child children[] = {
 	{ "unreadable", child_unreadable },
 	{ "unwritable", child_unwritable },
@@ -841,6 +882,7 @@ static const struct child children[] = {
 	{ "hole", child_hole },
 	{ "no-memory", child_no_memory },
 	{ "memory-failure", child_memory_failure },
+	{ "swapoff", child_swapoff },
 	{ }
 };
 
@@ -938,6 +980,38 @@ TEST_F_TIMEOUT(pages, memory_max_with_swap, 2 * PATIENCE)
 		swapoff("/dev/zram0");
 	}
 	zram_drop();
+	if (ret == KSFT_SKIP)
+		SKIP(return, "no swap, no cgroup, or skipped in the child");
+	EXPECT_EQ(0, ret);
+}
+
+TEST_F_TIMEOUT(pages, swapoff, 2 * PATIENCE)
+{
+	const unsigned long size = 16 * SZ_1M;
+	int fd, ret = KSFT_SKIP;
+	struct loop loop;
+	char number[16];
+	char *cgroup;
+
+	if (!have_disk())
+		SKIP(return, "no device mapper, or no " DISK);
+	fd = temp_file(DISK);
+	ASSERT_EQ(0, posix_fallocate(fd, 0, size));
+	fcntl(fd, F_SETFD, 0);
+	snprintf(number, sizeof(number), "%d", fd);
+	if (!loop_make(&loop, fd, kernel_page_size()))
+		SKIP(return, "no loop device");
+	if (swap_to(loop.device, size)) {
+		cgroup = new_cgroup(64 * SZ_1M, true);
+		if (cgroup) {
+			ret = run_child(variant->shift, "swapoff", self->text,
+					cgroup, loop.device, number, NULL);
+			EXPECT_EQ(0, rmdir(cgroup));
+		}
+		swapoff(loop.device);
+	}
+	loop_drop(&loop);
+	close(fd);
 	if (ret == KSFT_SKIP)
 		SKIP(return, "no swap, no cgroup, or skipped in the child");
 	EXPECT_EQ(0, ret);

@@ -902,6 +902,50 @@ TEST_F_TIMEOUT(pages, swap_file, 120)
 	unlink(path);
 }
 
+/* One with a name: another cannot be swapped to. */
+static bool swap_file(char *path, unsigned long len, unsigned long size,
+		      int priority)
+{
+	const char *dir = getenv("TMPDIR") ?: "/var/tmp";
+	int fd;
+
+	snprintf(path, len, "%s/pagesize.XXXXXX", dir);
+	fd = mkstemp(path);
+	if (fd < 0 || posix_fallocate(fd, 0, size))
+		return false;
+	close(fd);
+	if (swap_to(path, size) && !swapoff(path) &&
+	    !swapon(path, SWAP_FLAG_PREFER | priority))
+		return true;
+	unlink(path);
+	return false;
+}
+
+/* What does not find room where it should go first goes where there is some. */
+TEST_F_TIMEOUT(pages, swap_beside, 120)
+{
+	const unsigned long size = swap_size();
+	char paths[2][4096];
+	int ret, i, n = 0;
+
+	if (!zram_make(size))
+		SKIP(return, "no free /dev/zram0");
+	/* Two that take turns, and have no room for a process page. */
+	while (n < 2 && swap_file(paths[n], sizeof(paths[n]), 64 * self->size, 10))
+		n++;
+	ret = n < 2 ? KSFT_SKIP : swap_child(variant->shift, "swapped",
+					     self->text, "/dev/zram0", size,
+					     4 * SZ_1M);
+	for (i = 0; i < n; i++) {
+		EXPECT_EQ(0, swapoff(paths[i]));
+		unlink(paths[i]);
+	}
+	zram_drop();
+	if (ret == KSFT_SKIP)
+		SKIP(return, "no such swap, or no cgroup");
+	EXPECT_EQ(0, ret);
+}
+
 /* Two files, of which each has every other kernel page of the disk. */
 static void interleave(int a, int b, unsigned long size)
 {
@@ -915,7 +959,7 @@ static void interleave(int a, int b, unsigned long size)
 
 TEST_F_TIMEOUT(pages, swap_extents, 120)
 {
-	const unsigned long K = kernel_page_size(), size = 2048 * K;
+	const unsigned long K = kernel_page_size(), size = 1024 * K;
 	const char *dir = getenv("TMPDIR") ?: "/var/tmp";
 	char path[4096], *buf = malloc(K), *cgroup;
 	int fd, other = temp_file(dir), ret;
