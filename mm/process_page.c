@@ -844,7 +844,7 @@ static int process_page_collapse(const struct vm_fault *vmf,
 		lru_add_drain();
 		err = collapse_file_process_page(mm, file, pgoff, order);
 		if (err != -EAGAIN || fatal_signal_pending(current) ||
-		    (behind ? time_after(jiffies, timeout) : tries == 4))
+		    (behind ? time_after(jiffies, timeout) : tries >= 4))
 			return err;
 		if (tries || !unlocked || !process_page_drain_lru())
 			fsleep(100 << min(tries, 4U));

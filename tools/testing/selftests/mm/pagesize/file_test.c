@@ -268,6 +268,45 @@ static void child_held(int argc, char **argv)
 	}
 }
 
+/* It is held for long, and the file grows meanwhile: nothing is behind its end. */
+static void child_held_grown(int argc, char **argv)
+{
+	unsigned long P = page_size(), size = P + 100, end;
+	int fd = filled_file(size, 18), fds[2], status;
+	struct timespec from, to;
+	loff_t off = P;
+	pid_t pid;
+	char *p, c;
+
+	end = reach(fd, size);
+	p = map_file(fd, 4 * P, MAP_SHARED, 0);
+	CHECK(!pipe(fds));
+	if (splice(fd, &off, fds[1], NULL, 1, 0) != 1)
+		child_skip("no splice() from files here");
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		usleep(100000);
+		if (!ftruncate(fd, 4 * P))
+			sleep(10);
+		_exit(read(fds[0], &c, 1) != 1);
+	}
+	close(fds[0]);
+	close(fds[1]);
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	CHECK(!load_signal(p + end - 1));
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	CHECK(to.tv_sec - from.tv_sec < 4);
+	/* Not before. It need not have come to that where nothing waits. */
+	CHECK(!kill(pid, SIGKILL) && waitpid(pid, &status, 0) == pid &&
+	      WIFSIGNALED(status));
+	CHECK(!ftruncate(fd, 4 * P));
+	CHECK(*(unsigned long *)(p + P) == 18 + P);
+	CHECK(all_zero(p + size, 3 * P - 100));
+	munmap(p, 4 * P);
+	close(fd);
+}
+
 static void child_shared(int argc, char **argv)
 {
 	unsigned long P = page_size(), len = 4 * P, off;
@@ -1332,6 +1371,7 @@ static const struct child children[] = {
 	{ "clone-inline", child_clone_inline },
 	{ "eof", child_eof },
 	{ "held", child_held },
+	{ "held-grown", child_held_grown },
 	{ "shared", child_shared },
 	{ "private", child_private },
 	{ "small", child_small },
@@ -1358,6 +1398,11 @@ TEST_F(pages, eof)
 TEST_F(pages, held)
 {
 	EXPECT_CHILD("held");
+}
+
+TEST_F(pages, held_grown)
+{
+	EXPECT_CHILD("held-grown");
 }
 
 TEST_F(pages, shared)
