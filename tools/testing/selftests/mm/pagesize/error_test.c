@@ -857,7 +857,7 @@ static void child_swapoff(int argc, char **argv)
 		put_number(file, len);
 	uncache(backing);
 	stop_disk(true);
-	later = start_disk_later(2);
+	later = start_disk_later(1);
 	reader = fork();
 	if (!reader)
 		_exit(!filled(p, P, 1));
