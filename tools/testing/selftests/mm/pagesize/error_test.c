@@ -845,6 +845,9 @@ static void child_swapoff(int argc, char **argv)
 	pid_t reader, later;
 	int i, status;
 
+	/* See swap_size(). */
+	if (P > kernel_page_size() && kernel_page_size() > SZ_4K)
+		child_skip("no room for such swap on " DISK);
 	alarm(PATIENCE);
 	enter(cgroup);
 	snprintf(file, sizeof(file), "%s/memory.reclaim", cgroup);
