@@ -846,7 +846,7 @@ static void child_swapoff(int argc, char **argv)
 	int i, status;
 
 	/* See swap_size(). */
-	if (P > kernel_page_size() && kernel_page_size() > SZ_4K)
+	if (kernel_page_size() < P && kernel_page_size() > SZ_4K)
 		child_skip("no room for such swap on " DISK);
 	alarm(PATIENCE);
 	enter(cgroup);
