@@ -223,22 +223,26 @@ static void child_eof(int argc, char **argv)
 	CHECK(store_signal(p + P - 1) == SIGBUS);
 }
 
+/* A reference to what the page cache has at @off, until the pipe is gone. */
+static void hold(int fd, loff_t off, int fds[2])
+{
+	CHECK(!pipe(fds));
+	if (splice(fd, &off, fds[1], NULL, 1, 0) != 1)
+		child_skip("no splice() from files here");
+	fflush(stdout);
+}
+
 /* The same while somebody has a reference to what the page cache has there. */
 static void child_held(int argc, char **argv)
 {
 	unsigned long P = page_size(), size = P + 100, end;
 	int fd = filled_file(size, 18), fds[2], status, i, map;
 	char path[40], *p, c;
-	loff_t off = P;
 	pid_t pid;
 
 	end = reach(fd, size);
 	for (i = 0; i < 3; i++) {
-		CHECK(!pipe(fds));
-		off = P;
-		if (splice(fd, &off, fds[1], NULL, 1, 0) != 1)
-			child_skip("no splice() from files here");
-		fflush(stdout);
+		hold(fd, P, fds);
 		pid = fork();
 		if (!pid) {
 			usleep(100000);
@@ -274,16 +278,12 @@ static void child_held_grown(int argc, char **argv)
 	unsigned long P = page_size(), size = P + 100, end;
 	int fd = filled_file(size, 18), fds[2], status;
 	struct timespec from, to;
-	loff_t off = P;
 	pid_t pid;
 	char *p, c;
 
 	end = reach(fd, size);
 	p = map_file(fd, 4 * P, MAP_SHARED, 0);
-	CHECK(!pipe(fds));
-	if (splice(fd, &off, fds[1], NULL, 1, 0) != 1)
-		child_skip("no splice() from files here");
-	fflush(stdout);
+	hold(fd, P, fds);
 	pid = fork();
 	if (!pid) {
 		usleep(100000);
