@@ -1052,20 +1052,41 @@ static void child_futex_small(int argc, char **argv)
 	}
 }
 
+/* How many folios of a process page were split. */
+static unsigned long splits(void)
+{
+	unsigned long n = 0;
+	char path[96];
+	FILE *f;
+
+	snprintf(path, sizeof(path),
+		 "/sys/kernel/mm/transparent_hugepage/hugepages-%lukB/stats/split",
+		 page_size() >> 10);
+	f = fopen(path, "re");
+	/* There is none of the kernel page. */
+	CHECK(f ? fscanf(f, "%lu", &n) == 1 : page_size() == kernel_page_size());
+	if (f)
+		fclose(f);
+	return n;
+}
+
 /* A process page is not split, whoever asks; and all goes on after that. */
 static void child_split(int argc, char **argv)
 {
 	const unsigned long P = page_size(), len = 8 * P;
-	char *p = map_anon(len, 0), text[80];
+	char *p = map_plain(len, 0), text[80];
+	unsigned long before;
 	int status;
 	pid_t pid;
 
 	mount("none", "/sys/kernel/debug", "debugfs", 0, NULL);
 	if (access(SPLIT, W_OK))
 		child_skip("no " SPLIT);
+	before = splits();
 	fill(p, len, 1);
 	snprintf(text, sizeof(text), "%d,%p,%p,0", getpid(), p, p + len);
 	CHECK(put(SPLIT, text));
+	CHECK(splits() == before);
 	CHECK(filled(p, len, 1));
 	/* Nothing is locked that this needs. */
 	pid = fork();

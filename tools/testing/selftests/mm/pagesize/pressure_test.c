@@ -911,12 +911,14 @@ static bool swap_file(char *path, unsigned long len, unsigned long size,
 
 	snprintf(path, len, "%s/pagesize.XXXXXX", dir);
 	fd = mkstemp(path);
-	if (fd < 0 || posix_fallocate(fd, 0, size))
+	if (fd < 0)
 		return false;
-	close(fd);
-	if (swap_to(path, size) && !swapoff(path) &&
-	    !swapon(path, SWAP_FLAG_PREFER | priority))
+	if (!posix_fallocate(fd, 0, size) && swap_to(path, size) &&
+	    !swapoff(path) && !swapon(path, SWAP_FLAG_PREFER | priority)) {
+		close(fd);
 		return true;
+	}
+	close(fd);
 	unlink(path);
 	return false;
 }
