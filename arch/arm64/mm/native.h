@@ -82,6 +82,8 @@ u64 *native_walk(const struct native_pgt *np, unsigned long addr);
 struct native_tables *native_tables_alloc(void);
 void native_enter_block(struct native_pgt *np, unsigned long addr, u64 *entry,
 			pte_t pte, unsigned long base, unsigned long size);
+bool native_young(const struct native_pgt *np, unsigned long addr,
+		  unsigned long size);
 void native_promote(struct native_pgt *np);
 void native_drop_tables(struct native_pgt *np, enum native_state state);
 void native_demote(struct native_pgt *np, unsigned long addr,
@@ -103,8 +105,6 @@ bool native_debug_no_table(void);
 void native_check(struct native_pgt *np, unsigned long start,
 		  unsigned long end, pte_t *ptep);
 void native_check_mm(struct native_pgt *np);
-bool native_young(const struct native_pgt *np, unsigned long addr,
-		  unsigned long size);
 const char *native_compare(const struct native_pgt *np, u64 desc, pte_t pte,
 			   phys_addr_t phys);
 #else
