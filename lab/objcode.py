@@ -123,6 +123,7 @@ def objects(archive):
         raise ValueError('%s is not a thin archive' % archive)
     at, names, out = 8, b'', []
     while at + 60 <= len(data):
+        # GNU ar leaves a "/" behind the spaces where the name without its folder would have fit.
         name = data[at:at + 16].rstrip()
         size = int(data[at + 48:at + 58])
         at += 60
@@ -130,8 +131,8 @@ def objects(archive):
             if name == b'//':
                 names = data[at:at + size]
             at += size + (size & 1)
-        elif re.fullmatch(rb'/\d+', name):
-            begin = int(name[1:])
+        elif match := re.fullmatch(rb'/(\d+) */?', name):
+            begin = int(match.group(1))
             out.append(names[begin:names.index(b'/\n', begin)].decode())
         else:
             out.append(name.rstrip(b'/').decode())
