@@ -140,9 +140,15 @@ def objects(archive):
 
 
 def kind(word):
-    """An instruction without its registers; None for what only leads elsewhere."""
+    """An instruction without its registers; None for what only leads elsewhere, or takes
+    a value from one place of the function's own to another."""
     if word == 0xd503201f or word >> 26 == 5:       # NOP, B
         return None
+    if word & 0x7fe0ffe0 == 0x2a0003e0:             # MOV from register to register
+        return None
+    if word >> 5 & 31 == 31 and (word & 0x3b000000 == 0x39000000 or
+                                 word & 0x3a000000 == 0x28000000):
+        return None                                 # to or from the stack
     top = word >> 24
     if top == 0x54:                                 # B.cond: either way round
         return top
@@ -151,7 +157,6 @@ def kind(word):
     if top & 0x7e == 0x36:                          # TBZ, TBNZ and the bit
         return word & 0xfef80000
     group = top >> 1 & 15
-    stack = word >> 5 & 31 == 31
     if group in (8, 9):                             # immediate; ADR has another one
         return word & (0x9f000000 if top & 0x1f == 0x10 else 0xfffffc00)
     if group in (5, 13):                            # registers
@@ -160,9 +165,9 @@ def kind(word):
         return word & 0xffe0fc00
     if group & 5 == 4:                              # loads and stores
         if top & 0x3a == 0x28:                      # of pairs
-            return word & (0xffc00000 if stack else 0xffff8000)
+            return word & 0xffff8000
         if top & 0x3b == 0x39:                      # with an offset
-            return word & (0xffc00000 if stack else 0xfffffc00)
+            return word & 0xfffffc00
         return word & 0xffe0fc00
     return word & 0xffffffe0
 
@@ -182,11 +187,12 @@ def rearranged(one, other):
 
 
 def compare(one, other):
-    """(functions compared, rearranged ones, lines about what differs, sizes of both)."""
+    """(functions compared, rearranged ones, what differs, sizes of both); of what differs,
+    (name, bytes that it has grown by, a description)."""
     paths = [objects(os.path.join(d, 'vmlinux.a')) for d in (one, other)]
     wrong, count, moved, sizes = [], 0, 0, [[0, 0, 0], [0, 0, 0]]
     for path in sorted(set(paths[0]) ^ set(paths[1])):
-        wrong.append('%s: only in %s' % (path, one if path in paths[0] else other))
+        wrong.append((path, 0, 'only in %s' % (one if path in paths[0] else other)))
     for path in sorted(set(paths[0]) & set(paths[1])):
         found = []
         for n, folder in enumerate((one, other)):
@@ -208,7 +214,9 @@ def compare(one, other):
             if len(codes[0]) == len(codes[1]) == 1 and rearranged(codes[0][0], codes[1][0]):
                 moved += 1
                 continue
-            wrong.append('%s: %s(): %s' % (path, key[0], describe(*codes)))
+            lengths = [4 * sum(map(len, c)) for c in codes]
+            wrong.append(('%s: %s()' % (path, key[0]), lengths[1] - lengths[0],
+                          describe(*codes)))
     return count, moved, wrong, sizes
 
 

@@ -10,9 +10,10 @@
  * they are, and without hardware that notes accesses only exists then; and it
  * is writable only if they are also writable and dirty. It is filled at the
  * end of page faults and by set_ptes(), always under the lock of the Linux
- * page table; any other change of any of those Linux entries zeroes it, under
- * the same lock and before the TLB is invalidated. What cannot be entered has
- * the mm go back to its Linux table. See Documentation/arch/arm64/native-pgtable.rst.
+ * page table. Whatever else takes something away from one of those Linux
+ * entries zeroes it, under the same lock and before the TLB is invalidated. What
+ * cannot be entered has the mm go back to its Linux table. See
+ * Documentation/arch/arm64/native-pgtable.rst.
  */
 #ifndef __ASM_NATIVE_PGTABLE_H
 #define __ASM_NATIVE_PGTABLE_H
@@ -32,6 +33,9 @@ struct native_pgt;
 struct seq_file;
 
 #ifdef CONFIG_ARM64_NATIVE_PGTABLE
+
+/* For what is inlined without the hook in it, too. */
+#define native_inline __always_inline
 
 DECLARE_STATIC_KEY_FALSE(native_pgt_key);
 
@@ -122,6 +126,8 @@ static __always_inline bool native_wait(struct mm_struct *mm)
 }
 
 #else /* CONFIG_ARM64_NATIVE_PGTABLE */
+
+#define native_inline inline
 
 static inline void native_enable(void) { }
 static inline void native_create(struct mm_struct *mm) { }
