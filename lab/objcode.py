@@ -6,8 +6,9 @@ text.  What only says where a line is in its file is in tables of its own, and n
 looked at; a kernel that puts line numbers into code (CONFIG_DEBUG_ATOMIC_SLEEP) is not
 fit for this.
 
-Functions are the same too when they do the same in other registers, other slots of the
-stack or another order, as the compiler pleases; these are counted by themselves.
+Functions are the same too when they do the same in another order, and with other
+registers and slots of the stack for it, as the compiler pleases, though it takes more
+or fewer moves from one of these to another; these are counted by themselves.
 """
 
 import bisect
