@@ -878,7 +878,8 @@ static vm_fault_t process_page_refold(struct vm_fault *vmf)
 	    (!shmem_mapping(mapping) && order > mapping_max_folio_order(mapping)) ||
 	    pgoff >= DIV_ROUND_UP(i_size_read(mapping->host), PAGE_SIZE))
 		return VM_FAULT_FALLBACK;
-	if (!process_page_may_span_eof(vmf, pgoff))
+	if (!process_page_may_span_eof(vmf, pgoff) ||
+	    !process_page_may_cache(mapping, pgoff, order))
 		return VM_FAULT_FALLBACK;
 	if ((vmf->flags & FAULT_FLAG_ALLOW_RETRY) &&
 	    (vmf->flags & FAULT_FLAG_RETRY_NOWAIT))

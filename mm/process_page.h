@@ -31,6 +31,8 @@ bool process_page_set_access_flags(struct vm_fault *vmf, pte_t entry);
 bool process_page_grows(const struct vm_fault *vmf);
 vm_fault_t process_page_split_tail(const struct vm_fault *vmf,
 				   struct folio *folio);
+bool process_page_may_cache(struct address_space *mapping, pgoff_t index,
+			    unsigned int order);
 
 #ifdef CONFIG_PROCESS_PAGE_SIZE
 

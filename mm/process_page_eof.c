@@ -26,8 +26,10 @@
  * before a store makes it dirty (process_page_split_tail()).
  *
  * It works for file systems on which a file grows only by the calls that are
- * hooked here: those of a disk, and shmem.
+ * hooked here: those of a disk, and shmem. On others, no folio that is made for
+ * process pages has the end of the file in it (process_page_may_cache()).
  */
+#include <linux/backing-dev.h>
 #include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -67,6 +69,7 @@ static struct process_page_grew {
 	const struct address_space *mapping;
 	loff_t from;
 	unsigned int count;	/* how often it was noted */
+	unsigned long direct;	/* when it may have been direct I/O, in jiffies; or 0 */
 	unsigned long in_vain;	/* when somebody gave up, in jiffies; or 0 */
 	const struct address_space *vain;	/* for which file */
 } process_page_grew_table[1 << PROCESS_PAGE_GREW_BITS];
@@ -81,6 +84,61 @@ process_page_grew_of(const struct address_space *mapping)
 	       hash_ptr(mapping, PROCESS_PAGE_GREW_BITS);
 }
 
+/* Whether whatever makes a file longer is hooked here. */
+static bool process_page_growth_seen(const struct address_space *mapping)
+{
+	return shmem_mapping(mapping) ||
+	       (mapping->host->i_sb->s_type->fs_flags & FS_REQUIRES_DEV);
+}
+
+/**
+ * process_page_may_cache - whether a part of a file may be in one folio
+ * @mapping: the file
+ * @index: of the first kernel page
+ * @order: of the folio
+ *
+ * One that the end of the file is in is written as a whole once the file has
+ * grown, over what was appended around the page cache: by direct I/O, or by
+ * another machine. So not where that is not seen.
+ *
+ * Context: Any.
+ * Return: true if it may, as far as the end of the file is concerned.
+ */
+bool process_page_may_cache(struct address_space *mapping, pgoff_t index,
+			    unsigned int order)
+{
+	return process_page_growth_seen(mapping) ||
+	       !mapping_can_writeback(mapping) ||
+	       index + (1UL << order) <=
+	       DIV_ROUND_UP(i_size_read(mapping->host), PAGE_SIZE);
+}
+
+static void __process_page_note_growth(struct address_space *mapping,
+				       unsigned int bit, bool direct)
+{
+	struct process_page_grew *grew = process_page_grew_of(mapping);
+	const struct inode *inode = mapping->host;
+	loff_t from = i_size_read(inode);
+
+	write_seqlock(&process_page_grew_lock);
+	/* Others may do it, too, and not be done. It may be forgotten since when. */
+	if (atomic_read(&inode->i_dio_count) &&
+	    test_bit(AS_PROCESS_PAGE_GROWS, &mapping->flags))
+		from = grew->mapping == mapping ? min(from, grew->from) : 0;
+	WRITE_ONCE(grew->count, grew->count + 1);
+	if (direct)
+		grew->direct = jiffies ?: 1;
+	WRITE_ONCE(grew->mapping, mapping);
+	WRITE_ONCE(grew->from, from);
+	/* Pairs with process_page_end_grows(): what is noted goes with the mark. */
+	smp_mb__before_atomic();
+	set_bit(AS_PROCESS_PAGE_GROWS, &mapping->flags);
+	/* Who grows and does not see the second must be waited for. */
+	smp_mb__after_atomic();
+	set_bit(bit, &mapping->flags);
+	write_sequnlock(&process_page_grew_lock);
+}
+
 /**
  * process_page_note_growth - note that a file may be about to grow
  * @mapping: the file
@@ -93,25 +151,8 @@ process_page_grew_of(const struct address_space *mapping)
  */
 void process_page_note_growth(struct address_space *mapping, unsigned int bit)
 {
-	struct process_page_grew *grew = process_page_grew_of(mapping);
-	const struct inode *inode = mapping->host;
-	loff_t from = i_size_read(inode);
-
-	write_seqlock(&process_page_grew_lock);
-	/* Others may do it, too, and not be done. It may be forgotten since when. */
-	if (atomic_read(&inode->i_dio_count) &&
-	    test_bit(AS_PROCESS_PAGE_GROWS, &mapping->flags))
-		from = grew->mapping == mapping ? min(from, grew->from) : 0;
-	WRITE_ONCE(grew->count, grew->count + 1);
-	WRITE_ONCE(grew->mapping, mapping);
-	WRITE_ONCE(grew->from, from);
-	/* Pairs with process_page_end_grows(): what is noted goes with the mark. */
-	smp_mb__before_atomic();
-	set_bit(AS_PROCESS_PAGE_GROWS, &mapping->flags);
-	/* Who grows and does not see the second must be waited for. */
-	smp_mb__after_atomic();
-	set_bit(bit, &mapping->flags);
-	write_sequnlock(&process_page_grew_lock);
+	/* Direct I/O may be under way that has not seen a new flag. */
+	__process_page_note_growth(mapping, bit, bit != AS_PROCESS_PAGE_GROWS);
 }
 
 /*
@@ -131,14 +172,21 @@ static unsigned int process_page_growth_count(const struct address_space *mappin
 	return READ_ONCE(process_page_grew_of(mapping)->count);
 }
 
-/* Take the mark away unless it was made once more since there were @count. */
+/*
+ * Take the mark away unless it was made once more since there were @count. Direct
+ * I/O is not counted while it drops what is cached, and allocates.
+ */
 static bool process_page_forget_growth(struct address_space *mapping,
 				       unsigned int count)
 {
+	unsigned long direct;
 	bool forgotten;
 
 	read_seqlock_excl(&process_page_grew_lock);
+	direct = process_page_grew_of(mapping)->direct;
 	forgotten = process_page_growth_count(mapping) == count &&
+		    (!direct ||
+		     time_after(jiffies, direct + PROCESS_PAGE_DISK_WAIT)) &&
 		    !atomic_read(&mapping->host->i_dio_count);
 	if (forgotten)
 		clear_bit(AS_PROCESS_PAGE_GROWS, &mapping->flags);
@@ -199,10 +247,7 @@ static bool process_page_grew(const struct address_space *mapping, loff_t end)
  */
 bool process_page_allow_tail(struct address_space *mapping)
 {
-	const struct inode *inode = mapping->host;
-
-	if (!shmem_mapping(mapping) &&
-	    !(inode->i_sb->s_type->fs_flags & FS_REQUIRES_DEV))
+	if (!process_page_growth_seen(mapping))
 		return false;
 	if (!test_bit(AS_PROCESS_PAGE_TAIL, &mapping->flags))
 		process_page_note_growth(mapping, AS_PROCESS_PAGE_TAIL);
@@ -301,7 +346,7 @@ void process_page_dio_begin(struct address_space *mapping, loff_t to)
 	if (!process_page_tail(mapping->host) ||
 	    to <= i_size_read(mapping->host))
 		return;
-	process_page_note_growth(mapping, AS_PROCESS_PAGE_GROWS);
+	__process_page_note_growth(mapping, AS_PROCESS_PAGE_GROWS, true);
 	/* As in __process_page_grow_begin(). */
 	smp_mb__after_atomic();
 }
@@ -387,6 +432,7 @@ vm_fault_t process_page_split_tail(const struct vm_fault *vmf,
 				   struct folio *folio)
 {
 	struct address_space *mapping = folio->mapping;
+	const unsigned long start = jiffies;
 	unsigned int order, tries;
 	struct inode *inode;
 	bool none;
@@ -407,13 +453,17 @@ vm_fault_t process_page_split_tail(const struct vm_fault *vmf,
 		if (busy && !atomic_read(&inode->i_dio_count))
 			return 0;
 		busy |= folio_test_writeback(folio);
-		if (tries == 10) {
+		if (tries >= 10) {
 			/* It is clean: whoever reads it may keep it, elsewhere. */
-			if (busy || folio_maybe_dma_pinned(folio) ||
+			if (!busy && !folio_maybe_dma_pinned(folio) &&
 			    folio_unmap_invalidate(mapping, folio,
-						   GFP_KERNEL) != 1)
+						   GFP_KERNEL) == 1)
+				break;
+			/* Whoever has it pinned is done some day, as is the append. */
+			if (!atomic_read(&inode->i_dio_count) ||
+			    time_after(jiffies, start + PROCESS_PAGE_DISK_WAIT) ||
+			    fatal_signal_pending(current))
 				return 0;
-			break;
 		}
 		if (inode_trylock(inode)) {
 			none = inode_dio_finished(inode);

@@ -791,16 +791,6 @@ static char *map_vfat(int *fd)
 	return CHECK(p != MAP_FAILED) ? p : NULL;
 }
 
-/* Or the negative errno. */
-static int node_of(void *page)
-{
-	int status = -1000;
-
-	if (syscall(__NR_move_pages, 0, 1UL, &page, NULL, &status, 0))
-		return -errno;
-	return status;
-}
-
 static bool is_vfat(const char *what)
 {
 	return !strcmp(what, "vfat");

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -11,6 +12,7 @@
 #include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
+#include <sys/syscall.h>
 
 #include "pagesize.h"
 #include "pagesize_system.h"
@@ -152,6 +154,15 @@ bool stay_here(void)
 	CPU_ZERO(&cpu);
 	CPU_SET(sched_getcpu(), &cpu);
 	return !sched_setaffinity(0, sizeof(cpu), &cpu);
+}
+
+int node_of(void *page)
+{
+	int status = -1000;
+
+	if (syscall(__NR_move_pages, 0, 1UL, &page, NULL, &status, 0))
+		return -errno;
+	return status;
 }
 
 /* What mkswap writes. */

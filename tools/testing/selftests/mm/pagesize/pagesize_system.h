@@ -49,6 +49,9 @@ void enter(const char *cgroup);
  */
 bool stay_here(void);
 
+/* The NUMA node that a page is on, or the negative errno. */
+int node_of(void *page);
+
 /* Have the kernel swap to @device, all of its @size bytes. */
 bool swap_to(const char *device, unsigned long size);
 

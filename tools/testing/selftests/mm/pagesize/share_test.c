@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <linux/fs.h>
 #include <linux/futex.h>
+#include <linux/mempolicy.h>
 #include <linux/mman.h>
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
@@ -810,6 +811,24 @@ static void child_refolder(int argc, char **argv)
 	CHECK(!demoted());
 }
 
+/* Move a page that somebody holds all parts of. argv: descriptor, node. */
+static void child_mover(int argc, char **argv)
+{
+	int fd = atoi(argv[1]), node = atoi(argv[2]), status = -1000;
+	void *p;
+
+	alarm(60);
+	p = mmap(NULL, SZ_64K, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (!CHECK(p != MAP_FAILED))
+		return;
+	CHECK(filled(p, SZ_64K, 1));
+	/* The number of pages that were not moved. */
+	CHECK(syscall(__NR_move_pages, 0, 1UL, &p, &node, &status,
+		      MPOL_MF_MOVE) == 1);
+	CHECK(node_of(p) == !node);
+	CHECK(filled(p, SZ_64K, 1));
+}
+
 static const struct child children[] = {
 	{ "largest", child_largest },
 	{ "reader", child_reader },
@@ -826,6 +845,7 @@ static const struct child children[] = {
 	{ "pinner", child_pinner },
 	{ "visitor", child_visitor },
 	{ "refolder", child_refolder },
+	{ "mover", child_mover },
 	{ }
 };
 
@@ -1210,6 +1230,65 @@ TEST_F(pages, refold_ramfs)
 	EXPECT_EQ(0, umount2(dir, MNT_DETACH));
 	rmdir(dir);
 	test_refold_file(_metadata, variant->shift, fd);
+}
+
+/* What cannot be moved counts as pages of the process. */
+TEST_F(pages, move_held)
+{
+	int fd = syscall(__NR_memfd_create, "move", 0), pipefd[2];
+	char number[16], other[16], *buf = map_anon(SZ_64K, 0);
+	struct iovec iov = { .iov_len = SZ_64K };
+	unsigned long off;
+	unsigned int node;
+
+	if (access("/sys/devices/system/node/node1", F_OK))
+		SKIP(return, "no other NUMA node");
+	ASSERT_LE(0, fd);
+	ASSERT_TRUE(stay_here());
+	ASSERT_EQ(0, syscall(__NR_getcpu, NULL, &node, NULL));
+	fcntl(fd, F_SETFD, 0);
+	ASSERT_EQ(0, ftruncate(fd, SZ_64K));
+	fill(buf, SZ_64K, 1);
+	for (off = 0; off < SZ_64K; off += SZ_4K)
+		ASSERT_EQ(SZ_4K, pwrite(fd, buf + off, SZ_4K, off));
+	ASSERT_EQ(0, pipe(pipefd));
+	iov.iov_base = mmap(NULL, SZ_64K, PROT_READ, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, iov.iov_base);
+	ASSERT_EQ(SZ_64K, vmsplice(pipefd[1], &iov, 1, 0));
+	/* What others have mapped is not moved anyway. */
+	munmap(iov.iov_base, SZ_64K);
+	snprintf(number, sizeof(number), "%d", fd);
+	snprintf(other, sizeof(other), "%d", !node);
+	EXPECT_EQ(0, run_child(variant->shift, "mover", number, other, NULL));
+	close(pipefd[0]);
+	close(pipefd[1]);
+	munmap(buf, SZ_64K);
+	close(fd);
+}
+
+/* What mbind() has put on another node than ours stays there. */
+TEST_F(pages, refold_policy)
+{
+	int fd = syscall(__NR_memfd_create, "policy", 0);
+	unsigned long mask, off;
+	unsigned int node;
+	char *p;
+
+	ASSERT_LE(0, fd);
+	ASSERT_TRUE(stay_here());
+	ASSERT_EQ(0, syscall(__NR_getcpu, NULL, &node, NULL));
+	mask = node ? 1 : 2;
+	fcntl(fd, F_SETFD, 0);
+	ASSERT_EQ(0, ftruncate(fd, LEN));
+	p = mmap(NULL, LEN, PROT_READ, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	if (syscall(__NR_mbind, p, LEN, MPOL_BIND, &mask, 64UL, 0))
+		SKIP(return, "no other NUMA node");
+	test_refold(_metadata, variant->shift, "file", fd, fd, p);
+	for (off = 0; off < LEN; off += page_size())
+		EXPECT_EQ(!node, node_of(p + off));
+	munmap(p, LEN);
+	close(fd);
 }
 
 TEST_F(pages, refold_segment)
