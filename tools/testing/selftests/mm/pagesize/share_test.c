@@ -802,7 +802,7 @@ static void child_refolder(int argc, char **argv)
 	if (!CHECK(p != MAP_FAILED))
 		return;
 	CHECK(filled(p, LEN, 1));
-	if (P > K && !strcmp(argv[3], "pieces"))
+	if (page_size() > K && !strcmp(argv[3], "pieces"))
 		CHECK(vm_events("process_page_refold") - before >= LEN / P);
 	CHECK(!demoted());
 	for (off = 0; off < LEN; off += SZ_4K)
