@@ -459,10 +459,11 @@ vm_fault_t process_page_split_tail(const struct vm_fault *vmf,
 			    folio_unmap_invalidate(mapping, folio,
 						   GFP_KERNEL) == 1)
 				break;
+			if (fatal_signal_pending(current))
+				break;
 			/* Whoever has it pinned is done some day, as is the append. */
 			if (!atomic_read(&inode->i_dio_count) ||
-			    time_after(jiffies, start + PROCESS_PAGE_DISK_WAIT) ||
-			    fatal_signal_pending(current))
+			    time_after(jiffies, start + PROCESS_PAGE_DISK_WAIT))
 				return 0;
 		}
 		if (inode_trylock(inode)) {
