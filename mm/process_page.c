@@ -252,6 +252,39 @@ static bool process_page_whole(struct vm_area_struct *vma, unsigned long addr,
 	return folio_order(folio) >= order;
 }
 
+/**
+ * process_page_may_free - whether a process page may be freed instead of swapped
+ * @vma: the VMA, of anonymous memory
+ * @addr: address of the process page
+ * @ptep: its first PTE
+ *
+ * A store makes all of it stay. So it may be freed only as a whole: in one folio,
+ * or where there is nothing but swap.
+ *
+ * Context: Under the page table lock.
+ * Return: true if it may.
+ */
+bool process_page_may_free(struct vm_area_struct *vma, unsigned long addr,
+			   pte_t *ptep)
+{
+	const unsigned int order = mm_page_order(vma->vm_mm);
+	const pte_t first = ptep_get(ptep);
+	unsigned int i;
+
+	if (pte_present(first))
+		return process_page_whole(vma, addr, ptep, first, order);
+	if (pte_none(first))
+		return pte_range_none(ptep, 1U << order);
+	for (i = 0; i < 1U << order; i++) {
+		const pte_t pte = ptep_get(ptep + i);
+
+		if (pte_present(pte) ||
+		    !softleaf_is_swap(softleaf_from_pte(pte)))
+			return false;
+	}
+	return true;
+}
+
 /*
  * Whether the fault can be handled for the whole process page as far as the end
  * of the file is concerned, which may be in it: see process_page_eof.c.
@@ -288,7 +321,7 @@ bool __process_page_unchanged(const struct vm_fault *vmf)
 
 /*
  * Whether the access is behind the end of a file, in the process page that the
- * end is in: there is nothing in kernel pages.
+ * end is in: of a shared mapping, there is nothing in kernel pages.
  */
 static bool process_page_needs_whole(const struct vm_fault *vmf)
 {
@@ -851,6 +884,25 @@ static int process_page_collapse(const struct vm_fault *vmf,
 	}
 }
 
+/* Whether the page cache may have the process page in one folio. */
+static bool process_page_may_refold(const struct vm_fault *vmf)
+{
+	const unsigned int order = vmf_page_order(vmf);
+	const struct vm_area_struct *vma = vmf->vma;
+	struct address_space *mapping;
+
+	if (vma_is_anonymous(vma) || !vma->vm_file || vma_is_dax(vma) ||
+	    (vma->vm_flags & (VM_PFNMAP | VM_MIXEDMAP)))
+		return false;
+	mapping = vma->vm_file->f_mapping;
+	if (!S_ISREG(mapping->host->i_mode) ||
+	    (!shmem_mapping(mapping) && order > mapping_max_folio_order(mapping)) ||
+	    vmf->pgoff >= DIV_ROUND_UP(i_size_read(mapping->host), PAGE_SIZE))
+		return false;
+	return process_page_may_span_eof(vmf, vmf->pgoff) &&
+	       process_page_may_cache(mapping, vmf->pgoff, order);
+}
+
 /*
  * The file is in the page cache in smaller folios: put what the process page
  * holds into one. Other processes do not notice, they may map any part of it.
@@ -859,28 +911,17 @@ static int process_page_collapse(const struct vm_fault *vmf,
  */
 static vm_fault_t process_page_refold(struct vm_fault *vmf)
 {
-	const unsigned int order = vmf_page_order(vmf);
 	struct vm_area_struct *vma = vmf->vma;
 	struct mm_struct *mm = vma->vm_mm;
 	/* What is open for reading only has no VM_SHARED. */
 	const bool shared = vma->vm_flags & VM_MAYSHARE;
 	const pgoff_t pgoff = vmf->pgoff;
-	struct address_space *mapping;
 	struct file *file, *fpin;
 	int err;
 
-	if (vma_is_anonymous(vma) || !vma->vm_file || vma_is_dax(vma) ||
-	    (vma->vm_flags & (VM_PFNMAP | VM_MIXEDMAP)))
+	if (!process_page_may_refold(vmf))
 		return VM_FAULT_FALLBACK;
 	file = vma->vm_file;
-	mapping = file->f_mapping;
-	if (!S_ISREG(mapping->host->i_mode) ||
-	    (!shmem_mapping(mapping) && order > mapping_max_folio_order(mapping)) ||
-	    pgoff >= DIV_ROUND_UP(i_size_read(mapping->host), PAGE_SIZE))
-		return VM_FAULT_FALLBACK;
-	if (!process_page_may_span_eof(vmf, pgoff) ||
-	    !process_page_may_cache(mapping, pgoff, order))
-		return VM_FAULT_FALLBACK;
 	if ((vmf->flags & FAULT_FLAG_ALLOW_RETRY) &&
 	    (vmf->flags & FAULT_FLAG_RETRY_NOWAIT))
 		return VM_FAULT_RETRY;
@@ -1045,6 +1086,9 @@ static vm_fault_t __process_page_fault(struct vm_fault *vmf)
 		return ret;
 
 	state = process_page_state(vmf, &busy);
+	if (state == PROCESS_PAGE_STALE && process_page_needs_whole(vmf) &&
+	    !process_page_may_refold(vmf) && !process_page_may_bounce(vmf))
+		state = PROCESS_PAGE_MIXED;
 	if (state == PROCESS_PAGE_STALE || state == PROCESS_PAGE_MIXED)
 		process_page_trace(vmf, false, 0);
 	if (state == PROCESS_PAGE_STALE) {
@@ -1404,9 +1448,14 @@ out:
 	return ret;
 }
 
-/* Copy what the page cache has for a process page. The lock may be dropped. */
+/*
+ * Copy what the page cache has for a process page. The lock may be dropped. The
+ * caller gets a reference to the first folio that is copied from, if it is of
+ * the page cache.
+ */
 static vm_fault_t process_page_read_file(struct vm_fault *vmf,
-					 struct folio *new)
+					 struct folio *new,
+					 struct folio **cached)
 {
 	struct address_space *mapping = vmf->vma->vm_file->f_mapping;
 	const struct inode *inode = mapping->host;
@@ -1460,6 +1509,10 @@ static vm_fault_t process_page_read_file(struct vm_fault *vmf,
 			/* A driver's page is alone, whatever its index says. */
 		} while (i < nr && folio->mapping == mapping &&
 			 folio_contains(folio, vmf->pgoff + i));
+		if (!*cached && folio->mapping == mapping) {
+			folio_get(folio);
+			*cached = folio;
+		}
 		folio_unlock(folio);
 		folio_put(folio);
 		if (ret & VM_FAULT_HWPOISON)
@@ -1484,7 +1537,8 @@ vm_fault_t process_page_cow_fault(struct vm_fault *vmf)
 	const unsigned int nr = vmf_nr_pages(vmf);
 	struct vm_area_struct *vma = vmf->vma;
 	struct mm_struct *mm = vma->vm_mm;
-	struct folio *folio;
+	struct folio *folio, *cached = NULL;
+	struct address_space *mapping;
 	vm_fault_t ret, error;
 	pte_t entry;
 
@@ -1499,7 +1553,8 @@ vm_fault_t process_page_cow_fault(struct vm_fault *vmf)
 	folio = process_page_alloc(vmf, false);
 	if (!folio)
 		return VM_FAULT_FALLBACK;
-	ret = process_page_read_file(vmf, folio);
+	mapping = vma->vm_file->f_mapping;
+	ret = process_page_read_file(vmf, folio, &cached);
 	if (ret & ~VM_FAULT_MAJOR)
 		goto release;
 	__folio_mark_uptodate(folio);
@@ -1508,17 +1563,22 @@ vm_fault_t process_page_cow_fault(struct vm_fault *vmf)
 		ret = VM_FAULT_OOM;
 		goto release;
 	}
+	/*
+	 * Who truncates the file sets its size, takes the folios away, each with
+	 * its lock, and then looks for copies. It may be as long as before since.
+	 */
+	if (cached)
+		folio_lock(cached);
 	vmf->pte = pte_offset_map_lock(mm, vmf->pmd, vmf->address, &vmf->ptl);
 	if (!vmf->pte)
-		goto release;
+		goto unlock;
 	error = check_stable_address_space(mm);
-	/* Who truncates the file sets its size, and then looks for copies. */
 	if (error || !pte_range_none(vmf->pte, nr) ||
-	    vmf->pgoff >= DIV_ROUND_UP(i_size_read(vma->vm_file->f_mapping->host),
-				       PAGE_SIZE)) {
+	    (cached && cached->mapping != mapping) ||
+	    vmf->pgoff >= DIV_ROUND_UP(i_size_read(mapping->host), PAGE_SIZE)) {
 		pte_unmap_unlock(vmf->pte, vmf->ptl);
 		ret |= error;
-		goto release;
+		goto unlock;
 	}
 
 	flush_icache_pages(vma, folio_page(folio, 0), nr);
@@ -1533,10 +1593,17 @@ vm_fault_t process_page_cow_fault(struct vm_fault *vmf)
 	update_mmu_cache_range(vmf, vma, vmf->address, vmf->pte, nr);
 	add_mm_counter(mm, MM_ANONPAGES, nr);
 	pte_unmap_unlock(vmf->pte, vmf->ptl);
-	return ret;
+	/* The page table has it. */
+	folio = NULL;
 
+unlock:
+	if (cached)
+		folio_unlock(cached);
 release:
-	folio_put(folio);
+	if (cached)
+		folio_put(cached);
+	if (folio)
+		folio_put(folio);
 	return ret;
 }
 

@@ -735,6 +735,49 @@ again:
 	}
 }
 
+/* How many tables a table of @entries entries leads to. */
+static unsigned long tables_below(const struct native_pgt *np, const u64 *table,
+				  unsigned long entries, unsigned int shift)
+{
+	const unsigned int bits = native_table_bits(np);
+	unsigned long nr = 0;
+
+	for (; shift != np->shift && entries--; table++) {
+		if (!*table)
+			continue;
+		nr += 1 + tables_below(np,
+				       __va(native_desc_to_phys(np, *table)),
+				       BIT(bits), shift - bits);
+	}
+	return nr;
+}
+
+/*
+ * What is walked is what is freed, and what it counts for. While others use
+ * it, munmap() may have taken a table out that is about to be freed.
+ */
+static void check_tables(struct native_pgt *np)
+{
+	const bool unused = !atomic_read(&np->mm->mm_users);
+	unsigned long walked = 0, listed = 0, counted = 0;
+
+	spin_lock(&np->lock);
+	if (unused)
+		walked = tables_below(np, np->pgd, np->pgd_entries,
+				      np->top_shift);
+	if (np->tables) {
+		listed = list_count_nodes(&np->tables->list);
+		counted = np->tables->nr;
+	}
+	spin_unlock(&np->lock);
+	if (unused && walked != counted)
+		report(np, 0, "tables walked are not those counted", walked,
+		       counted);
+	if (listed != counted)
+		report(np, 0, "tables listed are not those counted", listed,
+		       counted);
+}
+
 /**
  * native_check_mm - compare a whole native table with Linux's
  * @np: the native table
@@ -755,6 +798,7 @@ void native_check_mm(struct native_pgt *np)
 	unsigned long end;
 	u64 desc;
 
+	check_tables(np);
 	if (!mmap_read_trylock(np->mm)) {
 		atomic_long_inc(&nr_skipped);
 		return;
@@ -833,6 +877,13 @@ struct walk_regs {
 	u64 ttbr1;
 };
 
+static bool ttbr0_is_reserved(u64 ttbr0)
+{
+	const u64 table = phys_to_ttbr(__pa_symbol(reserved_pg_dir));
+
+	return !((ttbr0 ^ table) & GENMASK_ULL(47, 1));
+}
+
 /*
  * Compare the registers of this CPU with what the mm of the current task is to
  * have. With interrupts off, nobody can have changed the mm's table on this CPU:
@@ -862,7 +913,10 @@ static enum walked check_walk(struct walk_regs *regs)
 		tg0 = np->tg0;
 		found = WALKED_NATIVE;
 	}
-	/* In the upper bits of TTBR1_EL1; also while nothing is walked. */
+	/* In the upper bits of TTBR1_EL1; perhaps none while nothing is walked. */
+	if (!(regs->ttbr1 >> 48) && ttbr0_is_reserved(regs->ttbr0) &&
+	    (changing || hw == NATIVE_HW_PARKED))
+		return WALKED_CHANGING;
 	if (regs->ttbr1 >> 48 != ASID(mm))
 		return WALKED_WRONG;
 	/* CnP is not of interest. */

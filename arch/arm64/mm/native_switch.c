@@ -2,7 +2,6 @@
 /*
  * Native page tables: which table the hardware walks.
  */
-#include <linux/bitfield.h>
 #include <linux/mmu_context.h>
 #include <linux/percpu.h>
 #include <linux/process_page.h>
@@ -20,9 +19,21 @@ static DEFINE_STATIC_KEY_FALSE(native_flush_key);
 /* The native table of the mm that a CPU may have a table of in TTBR0_EL1. */
 static DEFINE_PER_CPU(struct native_pgt *, native_loaded);
 
+/*
+ * The ASID that nobody has: with it, there is nothing of the lower addresses in
+ * a TLB or a walk cache, as long as the reserved table is in force.
+ */
+static __always_inline void native_set_reserved_asid(void)
+{
+	write_sysreg(read_sysreg(ttbr1_el1) & ~TTBRx_EL1_ASID_MASK, ttbr1_el1);
+}
+
 /**
  * __native_set_tg0 - set the granule of the lower addresses
  * @tg0: as in TCR_EL1
+ *
+ * Until the next table is in force, the ASID is the reserved one: that of the
+ * table before goes with the granule before.
  *
  * Context: On the way to another table: the reserved one is in TTBR0_EL1, but
  * perhaps not yet in force. Until it is, nothing may access memory on CPUs with
@@ -34,7 +45,9 @@ void notrace __native_set_tg0(unsigned long tg0)
 
 	if ((tcr & TCR_EL1_TG0_MASK) == tg0)
 		return;
-	/* First the reserved table, then the granule, then the next table. */
+	/* First the reserved table and ASID, then the granule, then the next. */
+	isb();
+	native_set_reserved_asid();
 	isb();
 	write_sysreg((tcr & ~TCR_EL1_TG0_MASK) | tg0, tcr_el1);
 	isb();
@@ -60,19 +73,14 @@ void native_unload(void)
 }
 
 /*
- * Have the hardware walk nothing for the lower addresses. The ASID becomes that
- * of @mm all the same: what a TLB has of the mm that the CPU comes from must not
- * serve @mm.
+ * Have the hardware walk nothing for the lower addresses. What a TLB has of the
+ * mm that the CPU comes from must not serve the next; nor may the CPU have the
+ * ASID of that, for the granule need not be that of what is cached with it.
  */
-static void native_switch_reserved(struct mm_struct *mm)
+static void native_switch_reserved(void)
 {
-	unsigned long ttbr1 = read_sysreg(ttbr1_el1);
-
-	ttbr1 &= ~TTBRx_EL1_ASID_MASK;
-	ttbr1 |= FIELD_PREP(TTBRx_EL1_ASID_MASK, ASID(mm));
-
 	cpu_set_reserved_ttbr0();
-	write_sysreg(ttbr1, ttbr1_el1);
+	native_set_reserved_asid();
 	isb();
 	post_ttbr_update_workaround();
 }
@@ -101,7 +109,7 @@ void native_switch_mm(struct mm_struct *mm)
 	if (hw == NATIVE_HW_LINUX)
 		cpu_switch_table(virt_to_phys(mm->pgd), TCR_TG0_KERNEL, mm);
 	else if (hw == NATIVE_HW_PARKED)
-		native_switch_reserved(mm);
+		native_switch_reserved();
 	else
 		cpu_switch_table(hw, np->tg0, mm);
 	local_irq_restore(flags);
@@ -145,7 +153,14 @@ static bool native_is_loaded(int cpu, void *arg)
  */
 void __native_wait(struct mm_struct *mm)
 {
-	wait_event(mm_native(mm)->wait,
+	struct native_pgt *np = mm_native(mm);
+
+	/* Who changes the table may have to be given our priority. */
+	if (IS_ENABLED(CONFIG_PREEMPT_RT)) {
+		mutex_lock(&np->transition);
+		mutex_unlock(&np->transition);
+	}
+	wait_event(np->wait,
 		   READ_ONCE(mm->context.hw) != NATIVE_HW_PARKED);
 }
 

@@ -40,6 +40,9 @@
 /* Faults beside those that are counted: of the stack, of libc's data. */
 #define OTHER_FAULTS		4
 
+/* More than any process page. */
+#define LARGER			(2 * SZ_64K)
+
 #define SPLIT			"/sys/kernel/debug/split_huge_pages"
 
 /* Nothing larger than a process page where faults and memory are counted. */
@@ -120,6 +123,7 @@ static void child_first_touch(int argc, char **argv)
 	CHECK(about(minor_faults() - before, 2));
 	CHECK(smaps_kb(p, "Rss") == 2 * P / 1024);
 	close(i);
+	CHECK(!demoted());
 }
 
 static bool write_zero_page(void *arg)
@@ -168,6 +172,7 @@ static void child_sparse(int argc, char **argv)
 	CHECK(!memcmp(p + n * P + P / 2, "\177ELF", 4));
 	CHECK(all_zero(p + n * P, P / 2));
 	CHECK(all_zero(p + n * P + P / 2 + 4, P / 2 - 4));
+	CHECK(!demoted());
 }
 
 /*
@@ -416,6 +421,7 @@ static void child_madvise(int argc, char **argv)
 	CHECK(all_zero(p + 5 * P, 3 * P));
 	CHECK(about(minor_faults() - before, 0));
 	CHECK(filled(p + 2 * P, 3 * P, 8));
+	CHECK(!demoted());
 }
 
 /* What may be freed, and is, goes as a whole or stays as a whole. */
@@ -455,6 +461,30 @@ static void child_free(int argc, char **argv)
 	CHECK(!demoted());
 }
 
+/* Also where the kernel has it in pieces, and could free some of them. */
+static void child_free_pieces(int argc, char **argv)
+{
+	unsigned long P = page_size(), n = 16, i;
+	char *p = map_plain(n * P, 0);
+	unsigned int tries;
+
+	CHECK(stay_here());
+	fill_pieces(p, n * P, 24, true);
+	CHECK(!madvise(p, n * P, MADV_FREE));
+	for (i = 0; i < n; i += 2)
+		p[i * P + P / 2 + 8] = 1;
+	for (tries = 0; tries < 5; tries++)
+		CHECK(!madvise(p, n * P, MADV_PAGEOUT));
+	for (i = 0; i < n; i++) {
+		if (i % 2)
+			CHECK(all_zero(p + i * P, P) ||
+			      filled(p + i * P, P, 24 + i * P));
+		else
+			CHECK(filled(p + i * P, P, 24 + i * P) &&
+			      p[i * P + P / 2 + 8] == 1);
+	}
+}
+
 static void child_guard(int argc, char **argv)
 {
 	unsigned long P = page_size(), n = 8, i;
@@ -476,6 +506,7 @@ static void child_guard(int argc, char **argv)
 	CHECK(load_signal(p + 3 * P - 1) == SIGSEGV);
 	CHECK(!madvise(p, n * P, MADV_GUARD_REMOVE));
 	CHECK(all_zero(p, n * P));
+	CHECK(!demoted());
 }
 
 static void child_mprotect(int argc, char **argv)
@@ -512,6 +543,7 @@ static void child_mprotect(int argc, char **argv)
 	fill(p, n * P, 11);
 	CHECK(about(minor_faults() - before, n));
 	CHECK(filled(p, n * P, 11));
+	CHECK(!demoted());
 }
 
 /* A place of @len bytes at a multiple of @align. */
@@ -742,6 +774,7 @@ static void child_mlock(int argc, char **argv)
 	CHECK(smaps_kb(p, "Locked") >= n * P / 1024);
 	CHECK(!munlockall());
 	CHECK(status_kb("VmLck") == 0);
+	CHECK(!demoted());
 }
 
 #define MARK			0x5aUL
@@ -846,6 +879,7 @@ static void child_ptrace(int argc, char **argv)
 	close(mem);
 	close(fd);
 	free(buf);
+	CHECK(!demoted());
 }
 
 static long futex(void *word, int op, int value)
@@ -1100,6 +1134,28 @@ static void child_split(int argc, char **argv)
 	CHECK(!demoted());
 }
 
+/* Where folios are to be larger than the process page, they are. */
+static void child_larger(int argc, char **argv)
+{
+	const unsigned long P = page_size(), len = 8 * LARGER;
+	unsigned long i;
+	long before;
+	int round;
+	char *p;
+
+	for (round = 0; round < 4; round++) {
+		/* No room for a block that has a table entry to itself. */
+		p = map_at(place_at(len, LARGER), len);
+		before = minor_faults();
+		for (i = 0; i < len; i += P)
+			p[i] = 1;
+		CHECK(about(minor_faults() - before, len / LARGER));
+		CHECK(smaps_kb(p, "Rss") == (long)len / 1024);
+		CHECK(!munmap(p, len));
+	}
+	CHECK(!demoted());
+}
+
 static const struct child children[] = {
 	{ "first-touch", child_first_touch },
 	{ "sparse", child_sparse },
@@ -1108,6 +1164,7 @@ static const struct child children[] = {
 	{ "private", child_private },
 	{ "madvise", child_madvise },
 	{ "free", child_free },
+	{ "free-pieces", child_free_pieces },
 	{ "guard", child_guard },
 	{ "mprotect", child_mprotect },
 	{ "mremap", child_mremap },
@@ -1116,6 +1173,7 @@ static const struct child children[] = {
 	{ "futex", child_futex },
 	{ "futex-small", child_futex_small },
 	{ "split", child_split },
+	{ "larger", child_larger },
 	{ }
 };
 
@@ -1152,6 +1210,13 @@ TEST_F(pages, madvise)
 TEST_F(pages, free)
 {
 	EXPECT_CHILD("free");
+}
+
+TEST_F(pages, free_pieces)
+{
+	if (!fail_setup(self->size, 100))
+		SKIP(return, "no " FAIL_PAGE_ALLOC);
+	EXPECT_CHILD("free-pieces");
 }
 
 TEST_F(pages, guard)
@@ -1192,6 +1257,18 @@ TEST_F(pages, futex_small)
 TEST_F(pages, split)
 {
 	EXPECT_CHILD("split");
+}
+
+TEST_F(pages, larger)
+{
+	static const char path[] =
+		"/sys/kernel/mm/transparent_hugepage/hugepages-128kB/enabled";
+
+	/* As a block of a table entry is not to be had there, whatever THP is. */
+	if (!put(path, "always"))
+		SKIP(return, "no folios of 128K, or not root");
+	EXPECT_CHILD("larger");
+	put(path, "never");
 }
 
 int main(int argc, char **argv)

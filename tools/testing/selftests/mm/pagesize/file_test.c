@@ -635,8 +635,21 @@ static void child_shift(int argc, char **argv)
 struct growth {
 	int fd;
 	unsigned long size, to, at, len;
+	unsigned long hole;	/* comes in between, behind the first page */
 	char *data;
 };
+
+/* What is in a file of @len bytes, of @want before, after that. */
+static void expect_growth(const struct growth *g, char *want, unsigned long len)
+{
+	char *hole = want + page_size();
+
+	if (g->hole) {
+		memmove(hole + g->hole, hole, len - page_size() - g->hole);
+		memset(hole, 0, g->hole);
+	}
+	memset(want + g->at, 0x66, g->len);
+}
 
 static int grow_ftruncate(struct growth *g)
 {
@@ -773,6 +786,17 @@ static int grow_sendfile(struct growth *g)
 	return ret == g->len ? 0 : -1;
 }
 
+static int grow_insert(struct growth *g)
+{
+	const unsigned long P = page_size();
+	int ret = fallocate(g->fd, FALLOC_FL_INSERT_RANGE, P, 2 * P);
+
+	g->len = 0;
+	if (!ret)
+		g->hole = 2 * P;
+	return ret;
+}
+
 struct way {
 	const char *name;
 	int (*fn)(struct growth *g);
@@ -791,6 +815,7 @@ static const struct way ways[] = {
 	{ "clone_range", grow_clone_range },
 	{ "clone", grow_clone },
 	{ "sendfile", grow_sendfile },
+	{ "insert", grow_insert },
 };
 
 /*
@@ -849,7 +874,7 @@ static bool grow_one(const struct way *way, unsigned long size, bool clean)
 	ret = way->fn(&g);
 	ignore_leaks(g.fd, way, size);
 	if (!ret) {
-		memset(want + g.at, 0x66, g.len);
+		expect_growth(&g, want, len);
 		/* An append ends earlier. */
 		CHECK(!ftruncate(g.fd, len));
 		if (ignored_end && p[size] == (char)0xee)
@@ -1176,7 +1201,7 @@ static void leave_one(const struct way *way, int fate)
 	if (fate != STORE)
 		ret = way->fn(&g);
 	if (!ret && fate != STORE)
-		memset(want + g.at, 0x66, g.len);
+		expect_growth(&g, want, len);
 	if (!ret && (fate == GROW || fate == CLEAN_GROW)) {
 		CHECK(!ftruncate(g.fd, len));
 		memset(p + size, 0x77, 512);
@@ -1529,6 +1554,11 @@ TEST_F(pages, clone_inline)
 TEST_F(pages, grow_sendfile)
 {
 	EXPECT_CHILD("grow", "sendfile");
+}
+
+TEST_F(pages, grow_insert)
+{
+	EXPECT_CHILD("grow", "insert");
 }
 
 static long count_faults(unsigned int shift, const char *text, int fd)

@@ -397,13 +397,18 @@ static void measure_tree(void)
 /* Be there, with memory of one's own, while somebody else measures. */
 static void stay(void)
 {
+	const size_t len = 16 * page_size();
 	char *p = map_anon(64 << 20, MAP_PRIVATE);
-	int fd = open("/proc/self/exe", O_RDONLY);
+	int fd = temp_file(NULL);
 
 	memset(p, 1, 64 << 20);
-	if (mmap(NULL, page_size(), PROT_READ, MAP_PRIVATE, fd, 0) ==
-	    MAP_FAILED)
+	/* Beside the files that others read. */
+	if (fd < 0 || ftruncate(fd, len))
+		fail("file");
+	p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
 		fail("mmap");
+	memset(p, 1, len);
 	printf("hold %lu\n", page_size());
 	fflush(stdout);
 	pause();

@@ -327,6 +327,40 @@ static bool have_thp(void)
 /* Memory may be short for a moment, but it is not always so. */
 #define TRIES	20
 
+/* A file in memory, of pages of a process that has small ones, say. */
+static void collapse_file(void)
+{
+	const size_t block = block_size();
+	int fd = syscall(__NR_memfd_create, "huge", MFD_CLOEXEC), i, ret;
+	char *area, *p;
+
+	if (!CHECK(fd >= 0 && !ftruncate(fd, block)))
+		return;
+	area = map_anon(2 * block, 0);
+	p = align_up(area, block);
+	CHECK(mmap(p, block, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+		   0) == p);
+	fill(p, block, 6);
+	CHECK(smaps_kb(p, "ShmemPmdMapped") == 0);
+	for (i = 0; i < TRIES; i++) {
+		ret = madvise(p, block, MADV_COLLAPSE);
+		if (!ret || (errno != EAGAIN && errno != ENOMEM))
+			break;
+		usleep(100000);
+	}
+	CHECK(!ret && smaps_kb(p, "ShmemPmdMapped") == (long)block >> 10);
+	CHECK(filled(p, block, 6));
+	check_contiguous(p, block, block >> 10);
+	fill(p, block, 7);
+	CHECK(!madvise(p + P, P, MADV_DONTNEED));
+	CHECK(!mprotect(p + 2 * P, P, PROT_READ));
+	CHECK(filled(p, block, 7));
+	CHECK(store_signal(p + 2 * P) == SIGSEGV);
+	CHECK_NATIVE();
+	CHECK(!munmap(area, 2 * block));
+	close(fd);
+}
+
 /* Blocks that the kernel maps as such: transparent, and collapsed. */
 static void child_huge(int argc, char **argv)
 {
@@ -370,6 +404,7 @@ static void child_huge(int argc, char **argv)
 	check_contiguous(q, len, 2 * kb);
 	change_block(q, len, true);
 	CHECK(!munmap(area, 5 * block));
+	collapse_file();
 }
 
 /* The kernel makes a block of pages in use, at some time of its own. */
@@ -1417,6 +1452,34 @@ static void child_fatal(int argc, char **argv)
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 }
 
+/* Where a table cannot be had, the kernel's own are walked until one can. */
+static void child_no_table(int argc, char **argv)
+{
+	const unsigned long at = 3UL << 40;
+	char *p;
+	int log;
+
+	want_native();
+	if (access(DEBUGFS "no_table", W_OK))
+		child_skip("wants CONFIG_ARM64_NATIVE_PGTABLE_DEBUG, debugfs");
+	log = open_log();
+	p = mmap((void *)at, P, PROT_READ | PROT_WRITE, MAP_PRIVATE |
+		 MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	if (!CHECK(p == (void *)at))
+		return;
+	write_file(DEBUGFS "no_table", "100");
+	fill(p, P, 1);
+	write_file(DEBUGFS "no_table", "0");
+	CHECK(demoted_for("memory"));
+	CHECK(log_lines(log, p, "no memory for a table") == 1);
+	close(log);
+	wait_native();
+	CHECK(filled(p, P, 1));
+	fill(p, P, 2);
+	CHECK(native_kb(p, P, NULL) == (long)P >> 10);
+	CHECK_NATIVE();
+}
+
 /* Tables go with what they map: one touch in each of many far places. */
 static void child_sweep(int argc, char **argv)
 {
@@ -2062,6 +2125,7 @@ static const struct child children[] = {
 	{ "faults", child_faults },
 	{ "moved", child_moved },
 	{ "fatal", child_fatal },
+	{ "no-table", child_no_table },
 	{ "sweep", child_sweep },
 	{ "walk", child_walk },
 	{ "ipi", child_ipi },
@@ -2213,6 +2277,11 @@ TEST_F(pages, moved)
 TEST_F(pages, fatal)
 {
 	EXPECT_CHILD("fatal");
+}
+
+TEST_F_TIMEOUT(pages, no_table, 60)
+{
+	EXPECT_CHILD("no-table");
 }
 
 TEST_F(pages, sweep)

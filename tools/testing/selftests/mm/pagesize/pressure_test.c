@@ -447,7 +447,7 @@ static void poke_swapped(char *p, unsigned long len, bool half)
 
 static void child_half(int argc, char **argv)
 {
-	unsigned long len = 8 * page_size();
+	unsigned long len = 8 * page_size(), off;
 	char *p = map_anon(len, MAP_PRIVATE);
 
 	CHECK(stay_here());
@@ -460,6 +460,14 @@ static void child_half(int argc, char **argv)
 	fill_pieces(p, len, 1, true);
 	poke_swapped(p, len, true);
 	CHECK(page_size() == kernel_page_size() || demoted());
+
+	/* What may be freed goes as a whole or stays as a whole. */
+	if (!swap_out(p, len, kernel_page_size(), true))
+		return;
+	CHECK(!madvise(p, len, MADV_FREE));
+	for (off = 0; off < len; off += page_size())
+		CHECK(all_zero(p + off, page_size()) ||
+		      filled(p + off, page_size(), 1 + off));
 }
 
 /* Where the pages of a range are in memory; 0 for what is not. */
@@ -1026,6 +1034,18 @@ static unsigned long copies(int fd, int prot)
 	return after - before;
 }
 
+/* The last process page of a file, locked: what the file has of it is there. */
+static void lock_end(int fd)
+{
+	const unsigned long P = page_size(), K = kernel_page_size();
+	const off_t size = lseek(fd, 0, SEEK_END), off = size / P * P;
+	char *p = mmap(NULL, P, PROT_READ, MAP_PRIVATE, fd, off);
+
+	CHECK(p != MAP_FAILED && !mlock(p, P));
+	CHECK(smaps_kb(p, "Rss") == (long)((size - off + K - 1) / K * K) >> 10);
+	munmap(p, P);
+}
+
 /*
  * Where a file is cached in pieces, a private mapping gets a copy. Not of memory
  * that nobody accounted for.
@@ -1042,6 +1062,7 @@ static void child_overcommit(int argc, char **argv)
 		return;
 	CHECK(copies(fd, PROT_READ) == 0);
 	CHECK(copies(fd, PROT_READ | PROT_WRITE) == bounces);
+	lock_end(fd);
 }
 
 TEST_F(pages, strict_overcommit)

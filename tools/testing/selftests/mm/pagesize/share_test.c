@@ -314,13 +314,26 @@ static void child_fork(int argc, char **argv)
 /*
  * One who waits for the absence of pages of a memfd. argv: the memfd, of
  * ABSENCE_LEN bytes; where to say that it waits, and then for each kernel page
- * how often its absence was seen; where to read that the others are done.
+ * how often its absence was seen; where to read that the others are done. One
+ * more: it waits for stores to them instead, and all are there.
  */
 struct absence {
 	int fd;
 	char *p, *seen, *page;
 	unsigned long size;
+	bool protect;
 };
+
+static int write_protect(const struct absence *a, unsigned long off,
+			 unsigned long len, bool on)
+{
+	struct uffdio_writeprotect protect = {
+		.range = { (unsigned long)a->p + off, len },
+		.mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0,
+	};
+
+	return ioctl(a->fd, UFFDIO_WRITEPROTECT, &protect);
+}
 
 static void *watch(void *arg)
 {
@@ -339,7 +352,9 @@ static void *watch(void *arg)
 		if (msg.event != UFFD_EVENT_PAGEFAULT)
 			break;
 		a->seen[off / a->size]++;
-		if (ioctl(a->fd, UFFDIO_COPY, &copy))
+		if (a->protect ? write_protect(a, off / a->size * a->size,
+					       a->size, false) :
+				 ioctl(a->fd, UFFDIO_COPY, &copy))
 			break;
 	}
 	return NULL;
@@ -349,7 +364,7 @@ static void child_absence(int argc, char **argv)
 {
 	int fd = atoi(argv[1]), out = atoi(argv[2]), in = atoi(argv[3]);
 	struct uffdio_api api = { .api = UFFD_API };
-	struct absence a = { .size = page_size() };
+	struct absence a = { .size = page_size(), .protect = argc > 4 };
 	unsigned long n = ABSENCE_LEN / page_size(), i;
 	pthread_t thread;
 	char c;
@@ -362,7 +377,14 @@ static void child_absence(int argc, char **argv)
 	a.fd = syscall(__NR_userfaultfd, O_CLOEXEC);
 	if (a.fd < 0)
 		child_skip("no userfaultfd");
-	CHECK(!ioctl(a.fd, UFFDIO_API, &api));
+	if (a.protect) {
+		api.features = UFFD_FEATURE_WP_HUGETLBFS_SHMEM;
+		reg.mode = UFFDIO_REGISTER_MODE_WP;
+	}
+	if (ioctl(a.fd, UFFDIO_API, &api)) {
+		CHECK(a.protect && errno == EINVAL);
+		child_skip("no write protection of memfds");
+	}
 	a.p = mmap(NULL, ABSENCE_LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
 		   0);
 	CHECK(a.p != MAP_FAILED);
@@ -371,12 +393,18 @@ static void child_absence(int argc, char **argv)
 	memset(a.page, 0xab, a.size);
 	reg.range.start = (unsigned long)a.p;
 	CHECK(!ioctl(a.fd, UFFDIO_REGISTER, &reg));
+	if (a.protect) {
+		for (i = 0; i < n; i++)
+			CHECK(!load_signal(a.p + i * a.size));
+		CHECK(!write_protect(&a, 0, ABSENCE_LEN, true));
+	}
 	CHECK(write(out, "x", 1) == 1);
 	if (!CHECK(read(in, &c, 1) == 1))
 		return;
 	CHECK(!pthread_create(&thread, NULL, watch, &a));
 	for (i = 0; i < n; i++)
-		CHECK(!load_signal(a.p + i * a.size));
+		CHECK(!(a.protect ? store_signal(a.p + i * a.size) :
+				    load_signal(a.p + i * a.size)));
 	CHECK(write(out, a.seen, n) == (ssize_t)n);
 }
 
@@ -409,13 +437,16 @@ static void child_access(int argc, char **argv)
 	unsigned long P = page_size(), K = strtoul(argv[2], NULL, 10), off;
 	int fd = atoi(argv[1]), out = atoi(argv[4]), in = atoi(argv[5]);
 	bool private = strstr(argv[3], "private");
-	unsigned long value = 0x5151;
+	bool protect = strstr(argv[3], "protect");
+	unsigned long value = 0x5151, there = 0;
 	char *p, c;
 
 	alarm(60);
 	p = mmap(NULL, ABSENCE_LEN, PROT_READ | PROT_WRITE,
 		 private ? MAP_PRIVATE : MAP_SHARED, fd, 0);
 	CHECK(p != MAP_FAILED);
+	if (protect)
+		memset(&there, 0xab, sizeof(there));
 	for (off = 0; off < ABSENCE_LEN; off += K) {
 		if (!accessed(off, P, K))
 			continue;
@@ -423,7 +454,7 @@ static void child_access(int argc, char **argv)
 			CHECK(syscall(__NR_futex, p + off, FUTEX_WAIT, 5, NULL,
 				      NULL, 0) == -1 && errno == EAGAIN);
 		else if (strstr(argv[3], "load"))
-			CHECK(*(unsigned long *)(p + off + 8) == 0);
+			CHECK(*(unsigned long *)(p + off + 8) == there);
 		else if (strstr(argv[3], "store"))
 			*(unsigned long *)(p + off + 8) = value;
 		/* The first one is a fault in any case. */
@@ -432,6 +463,8 @@ static void child_access(int argc, char **argv)
 		else
 			CHECK(pwrite(fd, &value, 8, off + 8) == 8);
 	}
+	/* All of it was there, and is put together. */
+	CHECK(!protect || !demoted());
 	CHECK(write(out, "x", 1) == 1);
 	CHECK(read(in, &c, 1) == 1);
 	for (off = 0; off < ABSENCE_LEN; off += K)
@@ -890,11 +923,15 @@ static void talk_close(struct talk *t)
 	close(t->to);
 }
 
-/* A process with kernel pages misses none of those that are not there. */
+/*
+ * A process with kernel pages misses none of those that are not there, nor a
+ * store to one that is write-protected.
+ */
 static void test_absence(struct __test_metadata *_metadata, unsigned int shift,
 			 unsigned long P, const char *how)
 {
 	unsigned long K = kernel_page_size(), off;
+	bool protect = strstr(how, "protect");
 	int fd = syscall(__NR_memfd_create, "absence", 0), ret;
 	char *seen = calloc(1, ABSENCE_LEN / K), *page = map_anon(K, 0), c;
 	char number[16], kernel[16];
@@ -906,18 +943,19 @@ static void test_absence(struct __test_metadata *_metadata, unsigned int shift,
 	ASSERT_EQ(0, ftruncate(fd, ABSENCE_LEN));
 	memset(page, 0xab, K);
 	for (off = 0; off < ABSENCE_LEN; off += K)
-		if (there_before(off, P, K))
+		if (protect || there_before(off, P, K))
 			ASSERT_EQ(K, pwrite(fd, page, K, off));
 	snprintf(number, sizeof(number), "%d", fd);
 	snprintf(kernel, sizeof(kernel), "%lu", K);
 	ASSERT_TRUE(talk_open(&to_watcher));
 	watcher = start_child(DEFAULT_SIZE, (const char *[]) {
-		"absence", number, to_watcher.out, to_watcher.in, NULL }, NULL);
+		"absence", number, to_watcher.out, to_watcher.in,
+		protect ? how : NULL, NULL }, NULL);
 	talk_started(&to_watcher);
 	if (read(to_watcher.from, &c, 1) != 1) {
 		ret = finish_child(watcher);
 		if (ret == KSFT_SKIP)
-			SKIP(return, "no userfaultfd");
+			SKIP(return, "no userfaultfd, or not for that");
 		ASSERT_EQ(0, ret);
 	}
 	ASSERT_TRUE(talk_open(&to_other));
@@ -935,7 +973,8 @@ static void test_absence(struct __test_metadata *_metadata, unsigned int shift,
 	}
 	EXPECT_EQ(ABSENCE_LEN / K, got);
 	for (off = 0; off < ABSENCE_LEN; off += K) {
-		bool there = accessed(off, P, K) || there_before(off, P, K);
+		bool there = !protect && (accessed(off, P, K) ||
+					  there_before(off, P, K));
 
 		EXPECT_EQ(!there, seen[off / K])
 			TH_LOG("%s: at %#lx", how, off);
@@ -1081,6 +1120,16 @@ TEST_F(pages, absence_shared)
 	test_absence(_metadata, variant->shift, self->size, "shared store");
 	test_absence(_metadata, variant->shift, self->size, "shared futex");
 	test_absence(_metadata, variant->shift, self->size, "shared write");
+}
+
+TEST_F(pages, absence_protected)
+{
+	test_absence(_metadata, variant->shift, self->size,
+		     "shared load, protect");
+	test_absence(_metadata, variant->shift, self->size,
+		     "shared store, protect");
+	test_absence(_metadata, variant->shift, self->size,
+		     "private load, protect");
 }
 
 TEST_F(pages, absence_private)
