@@ -1087,7 +1087,9 @@ static vm_fault_t __process_page_fault(struct vm_fault *vmf)
 
 	state = process_page_state(vmf, &busy);
 	if (state == PROCESS_PAGE_STALE && process_page_needs_whole(vmf) &&
-	    !process_page_may_refold(vmf) && !process_page_may_bounce(vmf))
+	    !process_page_may_refold(vmf) &&
+	    !(vmf->flags & FAULT_FLAG_WRITE ? process_page_may_copy(vmf) :
+					      process_page_may_bounce(vmf)))
 		state = PROCESS_PAGE_MIXED;
 	if (state == PROCESS_PAGE_STALE || state == PROCESS_PAGE_MIXED)
 		process_page_trace(vmf, false, 0);
@@ -1451,7 +1453,7 @@ out:
 /*
  * Copy what the page cache has for a process page. The lock may be dropped. The
  * caller gets a reference to the first folio that is copied from, if it is of
- * the page cache.
+ * the page cache; locked, if it has all of the process page.
  */
 static vm_fault_t process_page_read_file(struct vm_fault *vmf,
 					 struct folio *new,
@@ -1513,7 +1515,8 @@ static vm_fault_t process_page_read_file(struct vm_fault *vmf,
 			folio_get(folio);
 			*cached = folio;
 		}
-		folio_unlock(folio);
+		if (*cached != folio || folio_order(folio) < vmf_page_order(vmf))
+			folio_unlock(folio);
 		folio_put(folio);
 		if (ret & VM_FAULT_HWPOISON)
 			return VM_FAULT_FALLBACK;
@@ -1540,6 +1543,7 @@ vm_fault_t process_page_cow_fault(struct vm_fault *vmf)
 	struct folio *folio, *cached = NULL;
 	struct address_space *mapping;
 	vm_fault_t ret, error;
+	bool locked = false;
 	pte_t entry;
 
 	if (!process_page_may_copy(vmf))
@@ -1554,21 +1558,29 @@ vm_fault_t process_page_cow_fault(struct vm_fault *vmf)
 	if (!folio)
 		return VM_FAULT_FALLBACK;
 	mapping = vma->vm_file->f_mapping;
-	ret = process_page_read_file(vmf, folio, &cached);
-	if (ret & ~VM_FAULT_MAJOR)
-		goto release;
-	__folio_mark_uptodate(folio);
-
+	/* Not with a folio locked: see __do_fault(). */
 	if (pte_alloc(mm, vmf->pmd)) {
 		ret = VM_FAULT_OOM;
 		goto release;
 	}
+	ret = process_page_read_file(vmf, folio, &cached);
+	locked = cached && folio_order(cached) >= vmf_page_order(vmf);
+	if (ret & ~VM_FAULT_MAJOR)
+		goto unlock;
+	__folio_mark_uptodate(folio);
+
 	/*
 	 * Who truncates the file sets its size, takes the folios away, each with
 	 * its lock, and then looks for copies. It may be as long as before since.
 	 */
-	if (cached)
-		folio_lock(cached);
+	if (cached && !locked) {
+		error = folio_lock_or_retry(cached, vmf);
+		if (error) {
+			ret |= error;
+			goto release;
+		}
+		locked = true;
+	}
 	vmf->pte = pte_offset_map_lock(mm, vmf->pmd, vmf->address, &vmf->ptl);
 	if (!vmf->pte)
 		goto unlock;
@@ -1597,7 +1609,7 @@ vm_fault_t process_page_cow_fault(struct vm_fault *vmf)
 	folio = NULL;
 
 unlock:
-	if (cached)
+	if (locked)
 		folio_unlock(cached);
 release:
 	if (cached)

@@ -895,6 +895,7 @@ static enum walked check_walk(struct walk_regs *regs)
 	struct native_pgt *np = mm_native(mm);
 	unsigned long tg0 = TCR_TG0_KERNEL, flags, hw;
 	phys_addr_t table = virt_to_phys(mm->pgd);
+	u64 asid;
 	enum walked found = WALKED_LINUX;
 	bool changing;
 
@@ -906,6 +907,7 @@ static enum walked check_walk(struct walk_regs *regs)
 	regs->tcr = read_sysreg(tcr_el1);
 	regs->ttbr0 = read_sysreg(ttbr0_el1);
 	regs->ttbr1 = read_sysreg(ttbr1_el1);
+	asid = ASID(mm);
 	local_irq_restore(flags);
 
 	if (hw > NATIVE_HW_PARKED) {
@@ -917,7 +919,7 @@ static enum walked check_walk(struct walk_regs *regs)
 	if (!(regs->ttbr1 >> 48) && ttbr0_is_reserved(regs->ttbr0) &&
 	    (changing || hw == NATIVE_HW_PARKED))
 		return WALKED_CHANGING;
-	if (regs->ttbr1 >> 48 != ASID(mm))
+	if (regs->ttbr1 >> 48 != asid)
 		return WALKED_WRONG;
 	/* CnP is not of interest. */
 	if ((regs->tcr & TCR_EL1_TG0_MASK) == tg0 &&

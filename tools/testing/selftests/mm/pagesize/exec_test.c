@@ -89,9 +89,12 @@ static const struct child children[] = {
 	{ }
 };
 
-/* Run all of them at 1 << @shift bytes, which is @text, from @dir. */
+/*
+ * Run all of them at 1 << @shift bytes, which is @text, from @dir. They are mapped
+ * in whole pages, though the page cache may have them in @pieces.
+ */
 static void run_in(struct __test_metadata *_metadata, unsigned int shift,
-		   const char *text, const char *dir)
+		   const char *text, const char *dir, bool pieces)
 {
 	char *const probe[] = {
 		"./probe_64k", "./probe_64k_interp_64k",
@@ -108,6 +111,7 @@ static void run_in(struct __test_metadata *_metadata, unsigned int shift,
 	};
 	unsigned long misfits = vm_events("process_page_misfit");
 	unsigned long execs = vm_events("process_page_exec");
+	unsigned long bounces = vm_events("process_page_bounce");
 	unsigned long size = strtoul(text, NULL, 10);
 	struct statfs fs;
 	int expected;
@@ -127,8 +131,11 @@ static void run_in(struct __test_metadata *_metadata, unsigned int shift,
 	else
 		EXPECT_EQ(0, run_program(shift, script[0], script));
 	EXPECT_EQ(misfits, vm_events("process_page_misfit"));
-	if (have_feature() && size > kernel_page_size())
+	if (have_feature() && size > kernel_page_size()) {
 		EXPECT_LT(execs + 4, vm_events("process_page_exec"));
+		if (pieces)
+			EXPECT_LT(bounces + 4, vm_events("process_page_bounce"));
+	}
 	ASSERT_EQ(0, chdir(here));
 }
 
@@ -157,14 +164,14 @@ TEST_F_TIMEOUT(pages, vfat, 120)
 {
 	if (access(DIR "/vfat/self", X_OK))
 		SKIP(return, "no vfat, mkfs.vfat or root");
-	run_in(_metadata, variant->shift, self->text, DIR "/vfat");
+	run_in(_metadata, variant->shift, self->text, DIR "/vfat", true);
 }
 
 TEST_F_TIMEOUT(pages, squashfs, 120)
 {
 	if (access(DIR "/squashfs/self", X_OK))
 		SKIP(return, "no squashfs, mksquashfs or root");
-	run_in(_metadata, variant->shift, self->text, DIR "/squashfs");
+	run_in(_metadata, variant->shift, self->text, DIR "/squashfs", true);
 }
 
 /* Wherever this is. */
@@ -172,7 +179,7 @@ TEST_F_TIMEOUT(pages, here, 120)
 {
 	if (access(HERE "/self", X_OK))
 		SKIP(return, "cannot write where this program is");
-	run_in(_metadata, variant->shift, self->text, HERE);
+	run_in(_metadata, variant->shift, self->text, HERE, false);
 }
 
 static bool mount_image(const char *image, const char *kind)
