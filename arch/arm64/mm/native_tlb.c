@@ -86,7 +86,7 @@ bool native_flush_tlb_range(struct mm_struct *mm, unsigned long start,
 
 /**
  * native_do_flush_tlb_range - __do_flush_tlb_range() where there is a native table
- * @vma: the VMA
+ * @mm: the mm
  * @start: first address
  * @end: address behind the last one
  * @stride: what the Linux entries map, in bytes
@@ -95,16 +95,15 @@ bool native_flush_tlb_range(struct mm_struct *mm, unsigned long start,
  *
  * Context: Any.
  */
-void native_do_flush_tlb_range(struct vm_area_struct *vma, unsigned long start,
+void native_do_flush_tlb_range(struct mm_struct *mm, unsigned long start,
 			       unsigned long end, unsigned long stride,
 			       int tlb_level, tlbf_t flags)
 {
-	struct mm_struct *mm = vma->vm_mm;
 	const bool broadcast = !(flags & TLBF_NOBROADCAST);
 
 	if (!native_flush_tlb_range(mm, start, end, !(flags & TLBF_NOWALKCACHE),
 				    broadcast)) {
-		__do_flush_linux_tlb_range(vma, start, end, stride, tlb_level,
+		__do_flush_linux_tlb_range(mm, start, end, stride, tlb_level,
 					   flags);
 		return;
 	}
