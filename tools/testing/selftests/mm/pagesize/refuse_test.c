@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Interfaces that deal in kernel pages are refused with EOPNOTSUPP in a process
- * with larger ones, and work in any other. One more is refused that needs a
- * driver to get at: the memory of devices.
+ * with larger ones, and work in any other. Two more are refused that need a
+ * driver to get at: the buffers of relay and the memory of devices.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
-#include <linux/blktrace_api.h>
 #include <linux/bpf.h>
-#include <linux/fs.h>
 #include <linux/kvm.h>
 #include <linux/userfaultfd.h>
 #include <sys/ioctl.h>
@@ -122,33 +120,6 @@ static void child_kcov(int argc, char **argv)
 				 MAP_SHARED, fd, 0) == -1 ? -1 : 0);
 }
 
-/* The buffer of a trace, which is one of relay's. */
-static void child_relay(int argc, char **argv)
-{
-	struct blk_user_trace_setup setup = {
-		.act_mask = 0xffff, .buf_size = SZ_64K, .buf_nr = 2,
-	};
-	static const char *const names[] = { "vda", "loop0", "sda" };
-	int disk = -1, fd, i;
-	char path[96];
-
-	mount("none", "/sys/kernel/debug", "debugfs", 0, NULL);
-	for (i = 0; disk < 0 && i < ARRAY_SIZE(names); i++) {
-		snprintf(path, sizeof(path), "/dev/%s", names[i]);
-		disk = open(path, O_RDONLY | O_CLOEXEC);
-	}
-	if (disk < 0 || ioctl(disk, BLKTRACESETUP, &setup))
-		child_skip("no disk that is traced");
-	snprintf(path, sizeof(path), "/sys/kernel/debug/block/%s/trace0",
-		 setup.name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (CHECK(fd >= 0))
-		check_refused((long)mmap(NULL, 2 * SZ_64K, PROT_READ,
-					 MAP_SHARED, fd, 0) == -1 ? -1 : 0);
-	close(fd);
-	CHECK(!ioctl(disk, BLKTRACETEARDOWN));
-}
-
 static const struct child children[] = {
 	{ "userfaultfd", child_userfaultfd },
 	{ "kvm", child_kvm },
@@ -157,7 +128,6 @@ static const struct child children[] = {
 	{ "ringbuf", child_ringbuf },
 	{ "arena", child_arena },
 	{ "kcov", child_kcov },
-	{ "relay", child_relay },
 	{ }
 };
 
@@ -202,11 +172,6 @@ TEST_F(pages, bpf_arena)
 TEST_F(pages, kcov)
 {
 	EXPECT_CHILD("kcov");
-}
-
-TEST_F(pages, relay)
-{
-	EXPECT_CHILD("relay");
 }
 
 int main(int argc, char **argv)
