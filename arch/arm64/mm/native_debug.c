@@ -45,6 +45,7 @@
 
 #include "native.h"
 #include "native_encode.h"
+#include "native_walk.h"
 
 /* As many kernel pages are in the largest native page. */
 #define MAX_PAGES		(SZ_64K >> PAGE_SHIFT)
@@ -863,70 +864,39 @@ bool native_debug_no_table(void)
 
 DEFINE_STATIC_KEY_FALSE(native_debug_syscall_key);
 
-enum walked {
-	WALKED_NATIVE,
-	WALKED_LINUX,
-	WALKED_CHANGING,	/* either, or nothing: that is about to change */
-	WALKED_WRONG,
-};
-
-/* What decides which table the lower addresses have, as a CPU has it. */
-struct walk_regs {
-	u64 tcr;
-	u64 ttbr0;
-	u64 ttbr1;
-};
-
-static bool ttbr0_is_reserved(u64 ttbr0)
-{
-	const u64 table = phys_to_ttbr(__pa_symbol(reserved_pg_dir));
-
-	return !((ttbr0 ^ table) & GENMASK_ULL(47, 1));
-}
-
 /*
  * Compare the registers of this CPU with what the mm of the current task is to
  * have. With interrupts off, nobody can have changed the mm's table on this CPU:
  * who does waits for an interrupt of it before the change is complete.
  */
-static enum walked check_walk(struct walk_regs *regs)
+static enum native_walked check_walk(struct native_walk_regs *walk)
 {
 	struct mm_struct *mm = current->mm;
 	struct native_pgt *np = mm_native(mm);
-	unsigned long tg0 = TCR_TG0_KERNEL, flags, hw;
-	phys_addr_t table = virt_to_phys(mm->pgd);
-	u64 asid;
-	enum walked found = WALKED_LINUX;
-	bool changing;
+	struct native_walk_want want = {
+		.table = virt_to_phys(mm->pgd),
+		.tg0 = TCR_TG0_KERNEL,
+	};
+	unsigned long flags, hw;
 
 	local_irq_save(flags);
-	changing = np && mutex_is_locked(&np->transition);
+	want.changing = np && mutex_is_locked(&np->transition);
 	/* The lock is looked at first: it is taken before the change. */
 	smp_rmb();
 	hw = np ? READ_ONCE(mm->context.hw) : NATIVE_HW_LINUX;
-	regs->tcr = read_sysreg(tcr_el1);
-	regs->ttbr0 = read_sysreg(ttbr0_el1);
-	regs->ttbr1 = read_sysreg(ttbr1_el1);
-	asid = ASID(mm);
+	walk->tcr = read_sysreg(tcr_el1);
+	walk->ttbr0 = read_sysreg(ttbr0_el1);
+	walk->ttbr1 = read_sysreg(ttbr1_el1);
+	want.asid = ASID(mm);
 	local_irq_restore(flags);
 
+	want.parked = hw == NATIVE_HW_PARKED;
 	if (hw > NATIVE_HW_PARKED) {
-		table = hw;
-		tg0 = np->tg0;
-		found = WALKED_NATIVE;
+		want.table = hw;
+		want.tg0 = np->tg0;
+		want.native = true;
 	}
-	/* In the upper bits of TTBR1_EL1; perhaps none while nothing is walked. */
-	if (!(regs->ttbr1 >> 48) && ttbr0_is_reserved(regs->ttbr0) &&
-	    (changing || hw == NATIVE_HW_PARKED))
-		return WALKED_CHANGING;
-	if (regs->ttbr1 >> 48 != asid)
-		return WALKED_WRONG;
-	/* CnP is not of interest. */
-	if ((regs->tcr & TCR_EL1_TG0_MASK) == tg0 &&
-	    !((regs->ttbr0 ^ phys_to_ttbr(table)) & GENMASK_ULL(47, 1)))
-		return changing ? WALKED_CHANGING : found;
-	return changing || hw == NATIVE_HW_PARKED ? WALKED_CHANGING :
-						    WALKED_WRONG;
+	return native_judge_walk(walk, &want, __pa_symbol(reserved_pg_dir));
 }
 
 /* As often as it is tried again, a microsecond each: TLB maintenance takes time. */
@@ -952,8 +922,7 @@ static void probe_tlb(struct native_pgt *np, unsigned long addr)
 		/* So long, the tables stay, and so does the one that is walked. */
 		local_irq_save(flags);
 		here = READ_ONCE(np->mm->context.hw) == np->pgd_phys &&
-		       !((read_sysreg(ttbr0_el1) ^ phys_to_ttbr(np->pgd_phys)) &
-			 GENMASK_ULL(47, 1));
+		       native_same_table(read_sysreg(ttbr0_el1), np->pgd_phys);
 		asm volatile("at s1e0r, %0" : : "r" (addr));
 		isb();
 		par = read_sysreg_par();
@@ -984,25 +953,25 @@ void __native_debug_syscall(void)
 {
 	static DEFINE_RATELIMIT_STATE(limit, 5 * HZ, 10);
 	struct pt_regs *regs = current_pt_regs();
-	struct walk_regs walk;
+	struct native_walk_regs walk;
 
 	/* With PAN emulated, nothing is walked in the kernel. */
 	if (system_uses_ttbr0_pan() || !current->mm)
 		return;
 	switch (check_walk(&walk)) {
-	case WALKED_NATIVE:
+	case NATIVE_WALKED:
 		this_cpu_inc(nr_native);
 		/* The TLB has had both a moment ago. */
 		probe_tlb(mm_native(current->mm), instruction_pointer(regs));
 		probe_tlb(mm_native(current->mm), user_stack_pointer(regs));
 		break;
-	case WALKED_LINUX:
+	case NATIVE_WALKED_LINUX:
 		this_cpu_inc(nr_linux);
 		break;
-	case WALKED_CHANGING:
+	case NATIVE_WALKED_CHANGING:
 		this_cpu_inc(nr_changing);
 		break;
-	case WALKED_WRONG:
+	case NATIVE_WALKED_WRONG:
 		atomic_long_inc(&nr_bad);
 		if (__ratelimit(&limit))
 			WARN(1, "native page table: %s[%d], hw %#lx: the hardware walks another table: TCR %#llx, TTBR0 %#llx, TTBR1 %#llx\n",
@@ -1216,11 +1185,11 @@ DEFINE_DEBUGFS_ATTRIBUTE(syscalls_fops, syscalls_get, syscalls_set, "%llu\n");
 static int walk_show(struct seq_file *m, void *v)
 {
 	static const char * const names[] = {
-		[WALKED_NATIVE] = "native", [WALKED_LINUX] = "linux",
-		[WALKED_CHANGING] = "changing", [WALKED_WRONG] = "wrong",
+		[NATIVE_WALKED] = "native", [NATIVE_WALKED_LINUX] = "linux",
+		[NATIVE_WALKED_CHANGING] = "changing", [NATIVE_WALKED_WRONG] = "wrong",
 	};
-	struct walk_regs regs;
-	enum walked found;
+	struct native_walk_regs regs;
+	enum native_walked found;
 	unsigned long kb;
 	int cpu;
 

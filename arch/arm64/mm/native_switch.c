@@ -12,6 +12,7 @@
 #include <asm/tlbflush.h>
 
 #include "native.h"
+#include "native_walk.h"
 
 /* For CPUs that are suspected to keep something of the other granule. */
 static DEFINE_STATIC_KEY_FALSE(native_flush_key);
@@ -115,19 +116,14 @@ void native_switch_mm(struct mm_struct *mm)
 	local_irq_restore(flags);
 }
 
-static bool ttbr0_is(phys_addr_t table)
-{
-	/* Neither the ASID nor CnP is of interest. */
-	return !((read_sysreg(ttbr0_el1) ^ phys_to_ttbr(table)) &
-		 GENMASK_ULL(47, 1));
-}
-
 /* Look at the register: EFI calls have a table of their own in it. */
 static void native_park(void *arg)
 {
 	const struct native_pgt *np = arg;
+	const u64 ttbr0 = read_sysreg(ttbr0_el1);
 
-	if (ttbr0_is(np->pgd_phys) || ttbr0_is(virt_to_phys(np->mm->pgd)))
+	if (native_same_table(ttbr0, np->pgd_phys) ||
+	    native_same_table(ttbr0, virt_to_phys(np->mm->pgd)))
 		cpu_set_reserved_ttbr0();
 }
 
@@ -136,7 +132,8 @@ static void native_unpark(void *arg)
 	const struct native_pgt *np = arg;
 
 	if (current->active_mm == np->mm &&
-	    ttbr0_is(__pa_symbol(reserved_pg_dir)))
+	    native_same_table(read_sysreg(ttbr0_el1),
+			      __pa_symbol(reserved_pg_dir)))
 		check_and_switch_context(np->mm);
 }
 

@@ -17,6 +17,7 @@
 #include "native.h"
 #include "native_encode.h"
 #include "native_ledger.h"
+#include "native_walk.h"
 
 #define SHIFT_16K	14
 #define SHIFT_64K	16
@@ -895,6 +896,64 @@ static void test_kernel(struct kunit *test)
 	free_ledger(np);
 }
 
+/* What a CPU walks is told from what it is to walk, in each way that it may be. */
+static void test_judge_walk(struct kunit *test)
+{
+	const phys_addr_t reserved = 0x40000000, plain = 0x50000000;
+	const phys_addr_t native = 0x60000000;
+	const struct native_walk_want wants[] = {
+		{ native, TCR_TG0_64K, 5, .native = true },
+		{ native, TCR_TG0_16K, 5, .native = true },
+		{ plain, TCR_TG0_4K, 5 },
+	};
+	unsigned int i, change;
+
+	for (i = 0; i < 4 * ARRAY_SIZE(wants); i++) {
+		struct native_walk_want want = wants[i / 4];
+		const enum native_walked right = want.native ? NATIVE_WALKED :
+							       NATIVE_WALKED_LINUX;
+		const struct native_walk_regs good = {
+			want.tg0, phys_to_ttbr(want.table) | 1, 5UL << 48 | plain,
+		};
+		struct native_walk_regs walk = good;
+
+		want.changing = i & 1;
+		want.parked = i & 2;
+		change = i & 3;
+
+		KUNIT_EXPECT_EQ(test, native_judge_walk(&walk, &want, reserved),
+				change ? NATIVE_WALKED_CHANGING : right);
+		/* Another granule. */
+		walk.tcr = want.tg0 == TCR_TG0_64K ? TCR_TG0_4K : TCR_TG0_64K;
+		KUNIT_EXPECT_EQ(test, native_judge_walk(&walk, &want, reserved),
+				change ? NATIVE_WALKED_CHANGING :
+					 NATIVE_WALKED_WRONG);
+		/* Another table, or none. */
+		walk = good;
+		walk.ttbr0 = phys_to_ttbr(want.native ? plain : native);
+		KUNIT_EXPECT_EQ(test, native_judge_walk(&walk, &want, reserved),
+				change ? NATIVE_WALKED_CHANGING :
+					 NATIVE_WALKED_WRONG);
+		walk.ttbr0 = phys_to_ttbr(reserved);
+		KUNIT_EXPECT_EQ(test, native_judge_walk(&walk, &want, reserved),
+				change ? NATIVE_WALKED_CHANGING :
+					 NATIVE_WALKED_WRONG);
+		/* None, and no ASID: a CPU that the mm was parked on. */
+		walk.ttbr1 = plain;
+		KUNIT_EXPECT_EQ(test, native_judge_walk(&walk, &want, reserved),
+				change ? NATIVE_WALKED_CHANGING :
+					 NATIVE_WALKED_WRONG);
+		/* Another ASID, or none with a table: never. */
+		walk = good;
+		walk.ttbr1 = 6UL << 48 | plain;
+		KUNIT_EXPECT_EQ(test, native_judge_walk(&walk, &want, reserved),
+				NATIVE_WALKED_WRONG);
+		walk.ttbr1 = plain;
+		KUNIT_EXPECT_EQ(test, native_judge_walk(&walk, &want, reserved),
+				NATIVE_WALKED_WRONG);
+	}
+}
+
 /* While an mm is parked, a CPU that switches to it has no table and no ASID. */
 static void test_parked(struct kunit *test)
 {
@@ -1053,6 +1112,7 @@ static struct kunit_case native_cases[] = {
 	KUNIT_CASE(test_reenter),
 	KUNIT_CASE(test_free),
 	KUNIT_CASE(test_kernel),
+	KUNIT_CASE(test_judge_walk),
 	KUNIT_CASE(test_parked),
 	KUNIT_CASE_PARAM(test_run, format_gen_params),
 	{ }
