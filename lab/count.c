@@ -7,7 +7,8 @@
  *	movz xzr, #0xc0b1	from here
  *	movz xzr, #0xc0b2	to here
  * which do nothing else, and which no compiler writes. For each such pair, a line
- * "kernel N user N" is written to the file out=FILE.
+ * "kernel N user N" is written to the file out=FILE. With text=ADDRESS,size=BYTES,
+ * lines "at ADDRESS N" follow it, for each instruction executed there.
  *
  * What is used of QEMU's interface is declared here: the header is not in Debian's
  * binary packages, and these functions have not changed between its versions, but
@@ -17,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -52,6 +54,9 @@ EXPORT int qemu_plugin_version = API;
 static uint64_t count[2], start[2];
 static FILE *out;
 
+/* How often each instruction of the kernel was executed. */
+static uint64_t *at, text, nr_at;
+
 static void on_insn(unsigned int vcpu, void *data)
 {
 	++*(uint64_t *)data;
@@ -60,12 +65,20 @@ static void on_insn(unsigned int vcpu, void *data)
 static void on_begin(unsigned int vcpu, void *data)
 {
 	memcpy(start, count, sizeof(start));
+	if (at)
+		memset(at, 0, nr_at * sizeof(*at));
 }
 
 static void on_end(unsigned int vcpu, void *data)
 {
+	uint64_t i;
+
 	fprintf(out, "kernel %llu user %llu\n", (unsigned long long)(count[1] - start[1]),
 		(unsigned long long)(count[0] - start[0]));
+	for (i = 0; i < nr_at; i++)
+		if (at[i])
+			fprintf(out, "at %llx %llu\n", (unsigned long long)(text + i * 4),
+				(unsigned long long)at[i]);
 	fflush(out);
 }
 
@@ -84,6 +97,8 @@ static void on_translate(plugin_id id, struct plugin_tb *tb)
 		qemu_plugin_insn_data(insn, &code, sizeof(code));
 #endif
 		qemu_plugin_register_vcpu_insn_exec_cb(insn, on_insn, 0, &count[addr >> 63]);
+		if (addr - text < nr_at * 4)
+			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_insn, 0, &at[(addr - text) / 4]);
 		if (!(addr >> 63) && (code == BEGIN || code == END))
 			qemu_plugin_register_vcpu_insn_exec_cb(insn, code == BEGIN ? on_begin : on_end, 0, NULL);
 	}
@@ -93,10 +108,17 @@ EXPORT int qemu_plugin_install(plugin_id id, const void *info, int argc, char **
 {
 	int i;
 
-	for (i = 0; i < argc; i++)
+	for (i = 0; i < argc; i++) {
 		if (!strncmp(argv[i], "out=", 4))
 			out = fopen(argv[i] + 4, "w");
-	if (!out)
+		else if (!strncmp(argv[i], "text=", 5))
+			text = strtoull(argv[i] + 5, NULL, 16);
+		else if (!strncmp(argv[i], "size=", 5))
+			nr_at = strtoull(argv[i] + 5, NULL, 0) / 4;
+	}
+	if (nr_at)
+		at = calloc(nr_at, sizeof(*at));
+	if (!out || (nr_at && !at))
 		return -1;
 	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translate);
 	return 0;

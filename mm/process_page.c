@@ -336,6 +336,13 @@ static bool process_page_needs_whole(const struct vm_fault *vmf)
 	       index >= DIV_ROUND_UP(i_size_read(inode), PAGE_SIZE);
 }
 
+static bool process_page_is_cached(const struct vm_area_struct *vma,
+				   const struct folio *folio)
+{
+	return folio && !folio_test_anon(folio) &&
+	       folio->mapping == vma->vm_file->f_mapping;
+}
+
 /*
  * What a process page is. If it is busy, @busy is the number of a kernel page
  * that is. Under the page table lock.
@@ -380,8 +387,7 @@ static enum process_page_state process_page_classify(struct vm_fault *vmf,
 			continue;
 		}
 		folio = vm_normal_folio(vma, addr + i * PAGE_SIZE, pte);
-		if (!stale || !folio || folio_test_anon(folio) ||
-		    folio->mapping != vma->vm_file->f_mapping ||
+		if (!stale || !process_page_is_cached(vma, folio) ||
 		    (!process_page_mappable(vmf, folio, vmf->pgoff) &&
 		     !process_page_needs_whole(vmf)))
 			stale = false;
@@ -904,6 +910,76 @@ static bool process_page_may_refold(const struct vm_fault *vmf)
 }
 
 /*
+ * Whether a process page that is mixed has nothing but pages of its file, which
+ * may be put together or copied: something was in the way of that, and may be no
+ * longer. What is locked in memory stays mapped.
+ */
+static bool process_page_may_be_whole(struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	bool cached = true;
+	unsigned int i;
+	pte_t *ptep;
+
+	if ((vma->vm_flags & VM_LOCKED) ||
+	    (!process_page_may_refold(vmf) && !process_page_may_bounce(vmf)))
+		return false;
+	ptep = pte_offset_map_lock(vma->vm_mm, vmf->pmd, vmf->address,
+				   &vmf->ptl);
+	if (!ptep)
+		return false;
+	for (i = 0; i < vmf_nr_pages(vmf) && cached; i++) {
+		const unsigned long addr = vmf->address + i * PAGE_SIZE;
+		const pte_t pte = ptep_get(ptep + i);
+
+		if (!pte_none(pte))
+			cached = pte_present(pte) &&
+				 process_page_is_cached(vma,
+							vm_normal_folio(vma, addr, pte));
+	}
+	pte_unmap_unlock(ptep, vmf->ptl);
+	return cached;
+}
+
+static bool process_page_of_may_be_whole(struct vm_area_struct *vma,
+					 unsigned long addr)
+{
+	struct vm_fault vmf = {
+		.vma = vma,
+		.address = addr,
+		.real_address = addr,
+		.page_order = mm_page_order(vma->vm_mm),
+		.pgoff = linear_page_index(vma, addr),
+		.pmd = mm_find_pmd(vma->vm_mm, addr),
+	};
+
+	return vmf.pmd && process_page_may_be_whole(&vmf);
+}
+
+/**
+ * process_page_may_retry - whether a demotion may have lost its cause
+ * @mm: the mm that was demoted
+ * @addr: the address that it was demoted for
+ *
+ * The pages of a file that are mapped there have no more faults, which would put
+ * them together. In an mm that is not demoted, the next one does.
+ *
+ * Context: Process context, may sleep. Locks on VMAs of @mm may be held.
+ * Return: true if the process page is mixed and may be whole after a fault.
+ */
+bool process_page_may_retry(struct mm_struct *mm, unsigned long addr)
+{
+	struct vm_area_struct *vma = lock_vma_under_rcu(mm, addr);
+	bool may;
+
+	if (!vma)
+		return false;
+	may = process_page_of_may_be_whole(vma, mm_page_align_down(mm, addr));
+	vma_end_read(vma);
+	return may;
+}
+
+/*
  * The file is in the page cache in smaller folios: put what the process page
  * holds into one. Other processes do not notice, they may map any part of it.
  * With the lock dropped, if that may be: it can take a while. The fault is then
@@ -1091,6 +1167,11 @@ static vm_fault_t __process_page_fault(struct vm_fault *vmf)
 	    !(vmf->flags & FAULT_FLAG_WRITE ? process_page_may_copy(vmf) :
 					      process_page_may_bounce(vmf)))
 		state = PROCESS_PAGE_MIXED;
+	/* Left from when the mm was demoted, or by somebody else's access. */
+	if (state == PROCESS_PAGE_MIXED &&
+	    !READ_ONCE(vma->vm_mm->page_demoted) &&
+	    process_page_may_be_whole(vmf))
+		state = PROCESS_PAGE_STALE;
 	if (state == PROCESS_PAGE_STALE || state == PROCESS_PAGE_MIXED)
 		process_page_trace(vmf, false, 0);
 	if (state == PROCESS_PAGE_STALE) {

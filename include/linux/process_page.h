@@ -37,6 +37,7 @@ void process_page_dio_begin(struct address_space *mapping, loff_t to);
 void process_page_demote(struct mm_struct *mm, unsigned long addr,
 			 enum process_page_demotion reason);
 void process_page_promote(struct mm_struct *mm);
+bool process_page_may_retry(struct mm_struct *mm, unsigned long addr);
 const char *process_page_demotion_name(const struct mm_struct *mm);
 
 int __process_page_grow_begin(const struct inode *inode, loff_t to,

@@ -85,6 +85,7 @@ void native_enter_block(struct native_pgt *np, unsigned long addr, u64 *entry,
 bool native_young(const struct native_pgt *np, unsigned long addr,
 		  unsigned long size);
 void native_promote(struct native_pgt *np);
+void native_stay(struct native_pgt *np);
 void native_drop_tables(struct native_pgt *np, enum native_state state);
 void native_demote(struct native_pgt *np, unsigned long addr,
 		   enum native_result why);

@@ -472,6 +472,15 @@ void native_exit(struct mm_struct *mm)
 	struct native_pgt *np = mm_native(mm);
 
 	native_check_mm(np);
+	/*
+	 * It stays in the registers of lazy CPUs. Reclaim, which finds no entry from
+	 * now on, invalidates what leads to one, too, as while the mm is parked.
+	 */
+	if (native_active(mm)) {
+		WRITE_ONCE(mm->context.hw, NATIVE_HW_PARKED);
+		/* Pairs with the barriers between zapping and flushing. */
+		smp_mb();
+	}
 	native_drop_tables(np, NATIVE_DEAD);
 }
 
@@ -1126,13 +1135,22 @@ void __native_fault(struct vm_area_struct *vma, unsigned long addr,
 	switch (READ_ONCE(np->state)) {
 	case NATIVE_ACTIVE:
 		result = native_fill(np, vma, addr, flags & FAULT_FLAG_WRITE);
-		if (result >= NATIVE_MIXED && own)
+		if (!own)
+			break;
+		if (result >= NATIVE_MIXED)
 			native_demote(np, addr, result);
+		else if (unlikely(READ_ONCE(np->mm->page_demoted)))
+			native_stay(np);
 		break;
 	case NATIVE_OFF:
-		if (own && time_after(jiffies, READ_ONCE(np->retry)) &&
-		    !native_is_mixed(np, READ_ONCE(np->bad_addr)))
+		if (!own || !time_after(jiffies, READ_ONCE(np->retry)))
+			break;
+		addr = READ_ONCE(np->bad_addr);
+		if (!native_is_mixed(np, addr) ||
+		    process_page_may_retry(np->mm, addr))
 			native_promote(np);
+		else
+			WRITE_ONCE(np->retry, jiffies + NATIVE_RETRY_MIN);
 		break;
 	case NATIVE_DEAD:
 		break;

@@ -244,6 +244,25 @@ void native_demote(struct native_pgt *np, unsigned long addr,
 }
 
 /**
+ * native_stay - take back a demotion that was not to be
+ * @np: the native table of the mm of the current task
+ *
+ * The generic code noted that a process page is mixed. It is stricter than this
+ * table, which has one entry for memory that is in one block by chance, too.
+ *
+ * Context: Process context.
+ */
+void native_stay(struct native_pgt *np)
+{
+	/* Who changes the table notes it, or takes it back. */
+	if (!mutex_trylock(&np->transition))
+		return;
+	if (np->state == NATIVE_ACTIVE && READ_ONCE(np->mm->page_demoted))
+		process_page_promote(np->mm);
+	mutex_unlock(&np->transition);
+}
+
+/**
  * native_leave - have the mm of the current task walk its Linux table
  * @np: its native table
  * @addr: address of what the native table has not, and will not have

@@ -862,6 +862,44 @@ static void child_mover(int argc, char **argv)
 	CHECK(filled(p, SZ_64K, 1));
 }
 
+/*
+ * Somebody holds the first kernel page of the second process page, as long as it is
+ * in a pipe: what is not whole because of that is so later. argv: descriptors of
+ * the file and the pipe.
+ */
+static void child_later(int argc, char **argv)
+{
+	const size_t p = page_size();
+	const bool native = status_kb("HardwarePageSize") == (long)p >> 10;
+	int fd = atoi(argv[1]), i;
+	char *file, *page, *buf;
+
+	alarm(60);
+	page = map_anon(p, 0);
+	buf = map_anon(p, 0);
+	file = mmap(NULL, LEN, PROT_READ, MAP_SHARED, fd, 0);
+	if (!CHECK(file != MAP_FAILED))
+		return;
+	CHECK(!load_signal(file + p + 64));
+	CHECK(!native || demoted_for("file"));
+	/* The process pages about it are not mapped with it, in pieces as well. */
+	CHECK(smaps_kb(file, "Rss") <= (long)p >> 10);
+	CHECK(filled(file, LEN, 1));
+	CHECK(read(atoi(argv[2]), buf, SZ_4K) == SZ_4K);
+	if (!native)
+		return;
+	/* A page fault anywhere looks whether the reason is gone, from time to time. */
+	for (i = 0; i < 1000 && demoted(); i++) {
+		usleep(10000);
+		CHECK(!madvise(page, p, MADV_DONTNEED));
+		*page = 1;
+	}
+	CHECK(!demoted());
+	CHECK(filled(file, LEN, 1));
+	CHECK(!demoted());
+	CHECK(status_kb("HardwarePageSize") == (long)p >> 10);
+}
+
 static const struct child children[] = {
 	{ "largest", child_largest },
 	{ "reader", child_reader },
@@ -879,6 +917,7 @@ static const struct child children[] = {
 	{ "visitor", child_visitor },
 	{ "refolder", child_refolder },
 	{ "mover", child_mover },
+	{ "later", child_later },
 	{ }
 };
 
@@ -1282,6 +1321,51 @@ TEST_F(pages, refold_ramfs)
 	EXPECT_EQ(0, umount2(dir, MNT_DETACH));
 	rmdir(dir);
 	test_refold_file(_metadata, variant->shift, fd);
+}
+
+/* What could not be put together is so when it can. */
+static void test_later(struct __test_metadata *_metadata, unsigned int shift,
+		       unsigned long size, int fd)
+{
+	char *buf = map_anon(LEN, 0), number[16], other[16];
+	struct iovec iov = { .iov_len = SZ_4K };
+	unsigned long off;
+	int pipefd[2];
+	char *p;
+
+	if (page_size() != SZ_4K || size == SZ_4K)
+		SKIP(return, "wants larger pages, and a partner with smaller ones");
+	ASSERT_LE(0, fd);
+	ASSERT_TRUE(stay_here());
+	fcntl(fd, F_SETFD, 0);
+	ASSERT_EQ(0, ftruncate(fd, LEN));
+	fill(buf, LEN, 1);
+	for (off = 0; off < LEN; off += SZ_4K)
+		ASSERT_EQ(SZ_4K, pwrite(fd, buf + off, SZ_4K, off));
+	ASSERT_EQ(0, pipe(pipefd));
+	p = mmap(NULL, LEN, PROT_READ, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	iov.iov_base = p + size;
+	ASSERT_EQ(SZ_4K, vmsplice(pipefd[1], &iov, 1, 0));
+	munmap(p, LEN);
+	snprintf(number, sizeof(number), "%d", fd);
+	snprintf(other, sizeof(other), "%d", pipefd[0]);
+	EXPECT_EQ(0, run_child(shift, "later", number, other, NULL));
+	close(pipefd[0]);
+	close(pipefd[1]);
+	munmap(buf, LEN);
+	close(fd);
+}
+
+TEST_F(pages, later)
+{
+	test_later(_metadata, variant->shift, self->size,
+		   syscall(__NR_memfd_create, "later", 0));
+}
+
+TEST_F(pages, later_on_disk)
+{
+	test_later(_metadata, variant->shift, self->size, temp_file(NULL));
 }
 
 /* What cannot be moved counts as pages of the process. */
