@@ -413,6 +413,31 @@ static enum process_page_state process_page_state(struct vm_fault *vmf,
 	return state;
 }
 
+/**
+ * process_page_around - how much to map around a kernel page
+ * @vmf: the fault under way; the process page is in pieces
+ * @nr_pages: what it would be, in kernel pages; a power of two
+ *
+ * The process pages around it are left alone where they may be had whole.
+ *
+ * Context: Any.
+ * Return: the number of kernel pages, a power of two.
+ */
+pgoff_t process_page_around(const struct vm_fault *vmf, pgoff_t nr_pages)
+{
+	const struct vm_area_struct *vma = vmf->vma;
+	const unsigned int order = mm_page_order(vma->vm_mm);
+	struct address_space *mapping;
+
+	if (!vma->vm_file)
+		return nr_pages;
+	mapping = vma->vm_file->f_mapping;
+	if ((vma->vm_flags & VM_SHARED) && !shmem_mapping(mapping) &&
+	    mapping_max_folio_order(mapping) < order)
+		return nr_pages;
+	return min_t(pgoff_t, nr_pages, 1UL << order);
+}
+
 /* Handle the fault of kernel page @i of the process page, alone. */
 static vm_fault_t process_page_piece(const struct vm_fault *vmf, unsigned int i,
 				     unsigned int flags)
@@ -912,33 +937,39 @@ static bool process_page_may_refold(const struct vm_fault *vmf)
 /*
  * Whether a process page that is mixed has nothing but pages of its file, which
  * may be put together or copied: something was in the way of that, and may be no
- * longer. What is locked in memory stays mapped.
+ * longer. What is locked in memory here stays mapped; what is so elsewhere, or
+ * pinned, stays what it is.
  */
 static bool process_page_may_be_whole(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
-	bool cached = true;
+	const bool bounce = process_page_may_bounce(vmf);
+	bool may = true;
 	unsigned int i;
 	pte_t *ptep;
 
 	if ((vma->vm_flags & VM_LOCKED) ||
-	    (!process_page_may_refold(vmf) && !process_page_may_bounce(vmf)))
+	    (!bounce && !process_page_may_refold(vmf)))
 		return false;
 	ptep = pte_offset_map_lock(vma->vm_mm, vmf->pmd, vmf->address,
 				   &vmf->ptl);
 	if (!ptep)
 		return false;
-	for (i = 0; i < vmf_nr_pages(vmf) && cached; i++) {
+	for (i = 0; i < vmf_nr_pages(vmf) && may; i++) {
 		const unsigned long addr = vmf->address + i * PAGE_SIZE;
 		const pte_t pte = ptep_get(ptep + i);
+		struct folio *folio;
 
-		if (!pte_none(pte))
-			cached = pte_present(pte) &&
-				 process_page_is_cached(vma,
-							vm_normal_folio(vma, addr, pte));
+		if (pte_none(pte))
+			continue;
+		folio = pte_present(pte) ? vm_normal_folio(vma, addr, pte) :
+					   NULL;
+		may = process_page_is_cached(vma, folio) &&
+		      (bounce || (!folio_test_mlocked(folio) &&
+				  !folio_maybe_dma_pinned(folio)));
 	}
 	pte_unmap_unlock(ptep, vmf->ptl);
-	return cached;
+	return may;
 }
 
 static bool process_page_of_may_be_whole(struct vm_area_struct *vma,
@@ -974,7 +1005,9 @@ bool process_page_may_retry(struct mm_struct *mm, unsigned long addr)
 
 	if (!vma)
 		return false;
-	may = process_page_of_may_be_whole(vma, mm_page_align_down(mm, addr));
+	/* There may be something else by now, with other page tables. */
+	may = !is_vm_hugetlb_page(vma) &&
+	      process_page_of_may_be_whole(vma, mm_page_align_down(mm, addr));
 	vma_end_read(vma);
 	return may;
 }
@@ -1167,8 +1200,13 @@ static vm_fault_t __process_page_fault(struct vm_fault *vmf)
 	    !(vmf->flags & FAULT_FLAG_WRITE ? process_page_may_copy(vmf) :
 					      process_page_may_bounce(vmf)))
 		state = PROCESS_PAGE_MIXED;
-	/* Left from when the mm was demoted, or by somebody else's access. */
+	/*
+	 * Left from when the mm was demoted, or by somebody else's access. Who works
+	 * on another mm would begin anew with each kernel page; nor is it for GUP,
+	 * which has the page already.
+	 */
 	if (state == PROCESS_PAGE_MIXED &&
+	    !(vmf->flags & (FAULT_FLAG_REMOTE | FAULT_FLAG_UNSHARE)) &&
 	    !READ_ONCE(vma->vm_mm->page_demoted) &&
 	    process_page_may_be_whole(vmf))
 		state = PROCESS_PAGE_STALE;

@@ -29,6 +29,7 @@ bool process_page_mappable(const struct vm_fault *vmf,
 bool __process_page_unchanged(const struct vm_fault *vmf);
 bool process_page_may_free(struct vm_area_struct *vma, unsigned long addr,
 			   pte_t *ptep);
+pgoff_t process_page_around(const struct vm_fault *vmf, pgoff_t nr_pages);
 bool process_page_set_access_flags(struct vm_fault *vmf, pte_t entry);
 bool process_page_grows(const struct vm_fault *vmf);
 vm_fault_t process_page_split_tail(const struct vm_fault *vmf,

@@ -73,6 +73,8 @@ struct native_pgt {
 	unsigned long retry;		/* not to be undone before, in jiffies */
 	unsigned long wait_for;		/* how long that was, in jiffies */
 	unsigned long promoted;		/* when that was, or the mm was made */
+	bool in_hope;			/* what it was demoted for was still there */
+	unsigned long noted;		/* when it looked demoted; or 0 */
 #ifdef CONFIG_ARM64_NATIVE_PGTABLE_DEBUG
 	struct native_ledger ledger;
 #endif
@@ -84,7 +86,7 @@ void native_enter_block(struct native_pgt *np, unsigned long addr, u64 *entry,
 			pte_t pte, unsigned long base, unsigned long size);
 bool native_young(const struct native_pgt *np, unsigned long addr,
 		  unsigned long size);
-void native_promote(struct native_pgt *np);
+void native_promote(struct native_pgt *np, bool in_hope);
 void native_stay(struct native_pgt *np);
 void native_drop_tables(struct native_pgt *np, enum native_state state);
 void native_demote(struct native_pgt *np, unsigned long addr,

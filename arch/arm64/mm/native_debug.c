@@ -1147,7 +1147,7 @@ static int promote_set(void *data, u64 pid)
 
 	if (!mm)
 		return -ESRCH;
-	native_promote(mm_native(mm));
+	native_promote(mm_native(mm), false);
 	mmput(mm);
 	return 0;
 }

@@ -1127,6 +1127,8 @@ void __native_fault(struct vm_area_struct *vma, unsigned long addr,
 			 !(flags & FAULT_FLAG_REMOTE);
 	struct native_pgt *np = mm_native(vma->vm_mm);
 	enum native_result result;
+	unsigned long retry;
+	bool mixed;
 
 	/* Who tries again with page faults disabled would not wait. */
 	if (own)
@@ -1143,14 +1145,15 @@ void __native_fault(struct vm_area_struct *vma, unsigned long addr,
 			native_stay(np);
 		break;
 	case NATIVE_OFF:
-		if (!own || !time_after(jiffies, READ_ONCE(np->retry)))
+		retry = READ_ONCE(np->retry);
+		if (!own || !time_after(jiffies, retry))
 			break;
 		addr = READ_ONCE(np->bad_addr);
-		if (!native_is_mixed(np, addr) ||
-		    process_page_may_retry(np->mm, addr))
-			native_promote(np);
-		else
-			WRITE_ONCE(np->retry, jiffies + NATIVE_RETRY_MIN);
+		mixed = native_is_mixed(np, addr);
+		if (!mixed || process_page_may_retry(np->mm, addr))
+			native_promote(np, mixed);
+		else	/* Not by each page fault, unless it was demoted anew. */
+			cmpxchg(&np->retry, retry, jiffies + NATIVE_RETRY_MIN);
 		break;
 	case NATIVE_DEAD:
 		break;

@@ -213,6 +213,7 @@ void native_demote(struct native_pgt *np, unsigned long addr,
 		   enum native_result why)
 {
 	struct mm_struct *mm = np->mm;
+	unsigned long patience;
 
 	mutex_lock(&np->transition);
 	if (np->state != NATIVE_ACTIVE) {
@@ -228,9 +229,12 @@ void native_demote(struct native_pgt *np, unsigned long addr,
 	smp_wmb();
 	native_park_mm(np);
 	native_drop_tables(np, NATIVE_OFF);
-	np->bad_addr = addr;
 	/* Longer each time, if a program does it again and again. */
-	if (time_after(jiffies, np->promoted + np->wait_for))
+	patience = np->wait_for;
+	if (np->in_hope && (addr ^ np->bad_addr) >> np->shift == 0)
+		patience = NATIVE_RETRY_MAX;
+	np->bad_addr = addr;
+	if (time_after(jiffies, np->promoted + patience))
 		np->wait_for = NATIVE_RETRY_MIN;
 	else
 		np->wait_for = min(np->wait_for * 2, NATIVE_RETRY_MAX);
@@ -244,11 +248,12 @@ void native_demote(struct native_pgt *np, unsigned long addr,
 }
 
 /**
- * native_stay - take back a demotion that was not to be
- * @np: the native table of the mm of the current task
+ * native_stay - take back a demotion that did not come
+ * @np: the native table of the mm of the current task, which looks demoted
  *
  * The generic code noted that a process page is mixed. It is stricter than this
- * table, which has one entry for memory that is in one block by chance, too.
+ * table, which has one entry for memory that is in one block by chance, too. But
+ * a demotion may be under way.
  *
  * Context: Process context.
  */
@@ -257,8 +262,15 @@ void native_stay(struct native_pgt *np)
 	/* Who changes the table notes it, or takes it back. */
 	if (!mutex_trylock(&np->transition))
 		return;
-	if (np->state == NATIVE_ACTIVE && READ_ONCE(np->mm->page_demoted))
-		process_page_promote(np->mm);
+	if (np->state != NATIVE_ACTIVE) {
+		np->noted = 0;
+	} else if (!np->noted) {
+		np->noted = jiffies | 1;
+	} else if (time_after(jiffies, np->noted + NATIVE_RETRY_MIN)) {
+		np->noted = 0;
+		if (READ_ONCE(np->mm->page_demoted))
+			process_page_promote(np->mm);
+	}
 	mutex_unlock(&np->transition);
 }
 
@@ -293,13 +305,15 @@ void native_leave_done(struct native_pgt *np)
 /**
  * native_promote - have an mm use its native table again
  * @np: the native table of the mm of the current task
+ * @in_hope: what it was demoted for is there, but may be put in order
  *
  * It is empty, and filled by faults. Should there still be something that
- * cannot be entered, the mm is demoted again when that is accessed.
+ * cannot be entered, the mm is demoted again when that is accessed; and, in hope,
+ * not promoted as soon as the last time, however long that went well.
  *
  * Context: As native_demote().
  */
-void native_promote(struct native_pgt *np)
+void native_promote(struct native_pgt *np, bool in_hope)
 {
 	struct native_tables *tables = native_tables_alloc();
 
@@ -317,6 +331,8 @@ void native_promote(struct native_pgt *np)
 	WRITE_ONCE(np->state, NATIVE_ACTIVE);
 	spin_unlock(&np->lock);
 	np->promoted = jiffies;
+	np->in_hope = in_hope;
+	np->noted = 0;
 	native_unpark_mm(np, np->pgd_phys);
 	/* The reason after the other page, the other way round. */
 	process_page_promote(np->mm);

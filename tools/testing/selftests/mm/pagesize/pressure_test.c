@@ -88,14 +88,14 @@ static void child_fragmented(int argc, char **argv)
 	CHECK(vm_events("oom_kill") == kills);
 }
 
-TEST_F(pages, no_block)
+TEST_F_TIMEOUT(pages, no_block, 120)
 {
 	if (!fail_setup(self->size, 100))
 		SKIP(return, "no " FAIL_PAGE_ALLOC);
 	EXPECT_CHILD("fragmented", "100");
 }
 
-TEST_F(pages, no_block_now_and_then)
+TEST_F_TIMEOUT(pages, no_block_now_and_then, 120)
 {
 	if (!fail_setup(self->size, 50))
 		SKIP(return, "no " FAIL_PAGE_ALLOC);
