@@ -156,11 +156,6 @@ struct native_block {
 	bool dirty;
 };
 
-static inline pteval_t native_attributes(pte_t pte)
-{
-	return pgprot_val(pte_pgprot(pte)) & ~NATIVE_MAY_DIFFER;
-}
-
 /*
  * Whether the Linux entries from @ptep on, those of a native page, are valid,
  * of one aligned block of memory and with the same attributes.
@@ -170,11 +165,10 @@ static inline bool native_read_block(const struct native_pgt *np, pte_t *ptep,
 {
 	const unsigned int nr = native_pages(np);
 	const pte_t first = __ptep_get(ptep);
-	const unsigned long pfn = pte_pfn(first);
-	const pteval_t attributes = native_attributes(first);
+	pteval_t expected = pte_val(first);
 	unsigned int i;
 
-	if (!pte_valid(first) || !IS_ALIGNED(pfn, nr))
+	if (!pte_valid(first) || !IS_ALIGNED(pte_pfn(first), nr))
 		return false;
 	block->pte = first;
 	block->young = pte_young(first);
@@ -182,8 +176,9 @@ static inline bool native_read_block(const struct native_pgt *np, pte_t *ptep,
 	for (i = 1; i < nr; i++) {
 		const pte_t pte = __ptep_get(ptep + i);
 
-		if (!pte_valid(pte) || pte_pfn(pte) != pfn + i ||
-		    native_attributes(pte) != attributes)
+		/* In an aligned block, the bits of the address above it are alike. */
+		expected += PAGE_SIZE;
+		if ((pte_val(pte) ^ expected) & ~NATIVE_MAY_DIFFER)
 			return false;
 		block->young &= pte_young(pte);
 		block->dirty &= pte_dirty(pte);
