@@ -473,14 +473,14 @@ def judge_walks(tests, native=True):
 # What kernels with 16K pages cannot show, and what the test says of it.
 SKIPPED_16K = {
     # Blocks of swap are of a size that the disk has no room for.
-    ("error_test", "swapoff"): "skipped in the child",
-    ("share_test", "direct_append"): "no page of this kernel ends there",
+    ("error_test", "64k.swapoff"): "skipped in the child",
+    ("share_test", "64k.direct_append"): "no page of this kernel ends there",
 }
 
 
 def skipped_16k(what, test, name, result, reason):
     """Whether a test that must pass may be skipped, as the kernel has 16K pages."""
-    said = SKIPPED_16K.get((test, name.split(".")[-1]))
+    said = SKIPPED_16K.get((test, ".".join(name.split(".")[1:])))
     return bool(re.match(r"16k\b", what) and result == "skip" and said and said in reason)
 
 

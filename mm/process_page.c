@@ -413,31 +413,6 @@ static enum process_page_state process_page_state(struct vm_fault *vmf,
 	return state;
 }
 
-/**
- * process_page_around - how much to map around a kernel page
- * @vmf: the fault under way; the process page is in pieces
- * @nr_pages: what it would be, in kernel pages; a power of two
- *
- * The process pages around it are left alone where they may be had whole.
- *
- * Context: Any.
- * Return: the number of kernel pages, a power of two.
- */
-pgoff_t process_page_around(const struct vm_fault *vmf, pgoff_t nr_pages)
-{
-	const struct vm_area_struct *vma = vmf->vma;
-	const unsigned int order = mm_page_order(vma->vm_mm);
-	struct address_space *mapping;
-
-	if (!vma->vm_file)
-		return nr_pages;
-	mapping = vma->vm_file->f_mapping;
-	if ((vma->vm_flags & VM_SHARED) && !shmem_mapping(mapping) &&
-	    mapping_max_folio_order(mapping) < order)
-		return nr_pages;
-	return min_t(pgoff_t, nr_pages, 1UL << order);
-}
-
 /* Handle the fault of kernel page @i of the process page, alone. */
 static vm_fault_t process_page_piece(const struct vm_fault *vmf, unsigned int i,
 				     unsigned int flags)
@@ -640,6 +615,32 @@ static bool process_page_may_bounce(const struct vm_fault *vmf)
 	return process_page_may_copy(vmf) &&
 	       ((vmf->vma->vm_flags & VM_ACCOUNT) ||
 		sysctl_overcommit_memory != OVERCOMMIT_NEVER);
+}
+
+/**
+ * process_page_around - how much to map around a kernel page
+ * @vmf: the fault under way; the process page is in pieces
+ * @nr_pages: what it would be, in kernel pages; a power of two
+ *
+ * The process pages around it are left alone where they may be had whole.
+ *
+ * Context: Any.
+ * Return: the number of kernel pages, a power of two.
+ */
+pgoff_t process_page_around(const struct vm_fault *vmf, pgoff_t nr_pages)
+{
+	const struct vm_area_struct *vma = vmf->vma;
+	const unsigned int order = mm_page_order(vma->vm_mm);
+	struct address_space *mapping;
+
+	if (!vma->vm_file)
+		return nr_pages;
+	mapping = vma->vm_file->f_mapping;
+	if (!shmem_mapping(mapping) &&
+	    mapping_max_folio_order(mapping) < order &&
+	    !process_page_may_bounce(vmf))
+		return nr_pages;
+	return min_t(pgoff_t, nr_pages, 1UL << order);
 }
 
 /* Give up the rests of file pages in a process page; they are in the cache. */

@@ -1074,6 +1074,7 @@ static bool native_is_mixed(const struct native_pgt *np, unsigned long addr)
 	struct native_block block;
 	unsigned long flags;
 	bool mixed = false;
+	unsigned int i;
 	pgd_t pgd;
 	p4d_t *p4dp, p4d;
 	pud_t *pudp, pud;
@@ -1101,8 +1102,9 @@ static bool native_is_mixed(const struct native_pgt *np, unsigned long addr)
 	ptep = pte_offset_map(pmdp, addr);
 	if (!ptep)
 		goto out;
-	mixed = !pte_none(__ptep_get(ptep)) &&
-		!native_read_block(np, ptep, &block);
+	if (!native_read_block(np, ptep, &block))
+		for (i = 0; i < native_pages(np) && !mixed; i++)
+			mixed = !pte_none(__ptep_get(ptep + i));
 	pte_unmap(ptep);
 out:
 	local_irq_restore(flags);

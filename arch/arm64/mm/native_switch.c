@@ -231,7 +231,7 @@ void native_demote(struct native_pgt *np, unsigned long addr,
 	native_drop_tables(np, NATIVE_OFF);
 	/* Longer each time, if a program does it again and again. */
 	patience = np->wait_for;
-	if (np->in_hope && (addr ^ np->bad_addr) >> np->shift == 0)
+	if (np->in_hope)
 		patience = NATIVE_RETRY_MAX;
 	np->bad_addr = addr;
 	if (time_after(jiffies, np->promoted + patience))

@@ -1906,8 +1906,11 @@ static void child_leak(int argc, char **argv)
 
 	if (access("/proc/sys/vm/drop_caches", W_OK))
 		child_skip("wants root");
+	hardware_kb();
 	if (!CHECK(!go_home()))
 		return;
+	if (access("./probe_64k", X_OK))
+		child_skip("no probe_64k beside this program");
 	for (i = 0; i < 20; i++)
 		CHECK(!run_child(shift, "short", NULL) && run_small(shift));
 	count_memory(before);
@@ -1928,6 +1931,7 @@ static void child_leak(int argc, char **argv)
 		       leaks[i].name, more, most);
 		CHECK(before[i] >= 0 && more <= most);
 	}
+	CHECK_NATIVE();
 }
 
 #define FAR	32
