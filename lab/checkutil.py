@@ -478,10 +478,15 @@ SKIPPED_16K = {
 }
 
 
+def page_of(what):
+    """The page of the kernel that was checked: its name begins with that, or is not told."""
+    return "16k" if re.match(r"16k\b", what) else "4k"
+
+
 def skipped_16k(what, test, name, result, reason):
     """Whether a test that must pass may be skipped, as the kernel has 16K pages."""
     said = SKIPPED_16K.get((test, ".".join(name.split(".")[1:])))
-    return bool(re.match(r"16k\b", what) and result == "skip" and said and said in reason)
+    return bool(page_of(what) == "16k" and result == "skip" and said and said in reason)
 
 
 def judge_ours(what, listed, size, results, reasons, lacks=False):
@@ -559,7 +564,7 @@ def judge_guest(counts, what, result, tests=("default",), rows=(), expected=None
                    for test, name, here in wanted if passed.get(test, {}).get(here) != "pass" and not
                    (lacks and NO_GRANULE in reasons.get(test, {}).get(here, "")) and not
                    skipped_16k(what, test, here, passed.get(test, {}).get(here), reasons.get(test, {}).get(here, ""))]
-        if debugging and not what.startswith(size):
+        if debugging and size != page_of(what):
             missing += judge_ours(what, listed, size, passed, reasons, lacks)
         counts.check(f"{what}: {len(wanted)} results of {ORACLES[size]} under {size}", not missing, missing)
 
