@@ -1030,11 +1030,13 @@ static void test_run(struct kunit *test)
 	const struct format *f = test->param_value;
 	const unsigned int shift = f->shift;
 	const unsigned long run = ALIGN_DOWN(ADDR, SZ_2M), page = BIT(shift);
-	const pte_t ro = pte_mkyoung(pfn_pte(PHYS_PFN(SZ_1G), PAGE_READONLY));
-	const pte_t rw = pte_mkyoung(pte_mkdirty(pfn_pte(PHYS_PFN(SZ_1G),
-							 PAGE_SHARED)));
-	const pte_t part = pte_mkyoung(pfn_pte(PHYS_PFN(SZ_1G + 5 * page),
-					       PAGE_READONLY));
+	const pteval_t readonly = pgprot_val(PAGE_READONLY);
+	const pteval_t shared = pgprot_val(PAGE_SHARED);
+	const pte_t ro = pte_mkyoung(user_pte(PHYS_PFN(SZ_1G), readonly));
+	const pte_t rw = pte_mkyoung(pte_mkdirty(user_pte(PHYS_PFN(SZ_1G),
+							  shared)));
+	const pte_t part = pte_mkyoung(user_pte(PHYS_PFN(SZ_1G + 5 * page),
+						readonly));
 	const unsigned int nr = SZ_2M >> shift;
 	const bool used = static_key_enabled(&native_pgt_key);
 	struct native_pgt *np = new_ledger(test);
