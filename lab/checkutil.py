@@ -443,7 +443,7 @@ OURS = {
     "selection_test": ("seen_by_others",),
     "args_test": ("to_the_byte",),
     "file_test": ("preferred", "race"),
-    "share_test": ("direct_append",),
+    "share_test": ("direct_append", "later", "later_on_disk"),
     "native_test": ("demote", "retry", "vfat", "remote", "refill", "faults", "fatal", "walk", "ipi"),
 }
 
@@ -475,6 +475,8 @@ SKIPPED_16K = {
     # Blocks of swap are of a size that the disk has no room for.
     ("error_test", "64k.swapoff"): "skipped in the child",
     ("share_test", "64k.direct_append"): "no page of this kernel ends there",
+    ("share_test", "64k.later"): "a partner with smaller ones",
+    ("share_test", "64k.later_on_disk"): "a partner with smaller ones",
 }
 
 
