@@ -444,7 +444,8 @@ OURS = {
     "args_test": ("to_the_byte",),
     "file_test": ("preferred", "race"),
     "share_test": ("direct_append", "later", "later_on_disk"),
-    "native_test": ("demote", "retry", "vfat", "remote", "refill", "faults", "fatal", "walk", "ipi"),
+    "native_test": ("demote", "retry", "vfat", "remote", "refill", "faults", "fatal", "walk", "ipi",
+                    "no_table", "hugetlb"),
 }
 
 

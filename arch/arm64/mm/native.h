@@ -39,11 +39,16 @@ struct native_tables {
 	unsigned long nr;
 };
 
+/* No table was taken out. */
+#define NATIVE_NOTHING_GONE	1UL
+
 /* What was taken out of a native table, and may still be in a TLB. */
 struct native_ledger {
 	struct xarray stale;		/* by native page: see native_debug.c */
+	struct xarray valid;		/* the same */
 	struct list_head node;
 	atomic_t renewed;		/* the mm has got another ASID */
+	unsigned long gone;		/* address of a table that was taken out */
 	unsigned long bad;		/* errors that were found */
 	bool quiet;			/* a test that expects them */
 };
@@ -98,6 +103,10 @@ void native_debug_destroy(struct native_pgt *np);
 void native_debug_write(struct native_pgt *np, unsigned long addr, u64 old,
 			u64 desc);
 void native_debug_tlbi(struct native_pgt *np, const struct native_tlbi *op);
+void native_debug_tlbi_va(struct native_pgt *np, u64 arg, bool last,
+			  bool broadcast);
+void native_debug_table_gone(struct native_pgt *np, unsigned long addr);
+void native_debug_table_free(struct native_pgt *np);
 void native_debug_drop(struct native_pgt *np);
 void native_debug_dropped(struct native_pgt *np);
 void native_debug_unused(struct native_pgt *np, const u64 *table,
@@ -115,8 +124,11 @@ static inline void native_debug_create(struct native_pgt *np) { }
 static inline void native_debug_destroy(struct native_pgt *np) { }
 static inline void native_debug_write(struct native_pgt *np, unsigned long addr,
 				      u64 old, u64 desc) { }
-static inline void native_debug_tlbi(struct native_pgt *np,
-				     const struct native_tlbi *op) { }
+static inline void native_debug_tlbi_va(struct native_pgt *np, u64 arg,
+					bool last, bool broadcast) { }
+static inline void native_debug_table_gone(struct native_pgt *np,
+					   unsigned long addr) { }
+static inline void native_debug_table_free(struct native_pgt *np) { }
 static inline void native_debug_drop(struct native_pgt *np) { }
 static inline void native_debug_dropped(struct native_pgt *np) { }
 static inline void native_debug_unused(struct native_pgt *np, const u64 *table,

@@ -7,6 +7,7 @@
  * was valid and is so no longer, or gives less rights, until the TLB has been
  * invalidated in a way that the architecture guarantees to cover it: before
  * that, the memory must not be freed, nor must another entry take its place.
+ * Nor must it be freed while an entry is valid.
  *
  * A record is made after the entry was written, and removed before the TLB is
  * invalidated: an entry that changes between is not taken for covered. So an
@@ -30,6 +31,7 @@
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/mm_inline.h>
+#include <linux/mmap_lock.h>
 #include <linux/moduleparam.h>
 #include <linux/random.h>
 #include <linux/ratelimit.h>
@@ -89,33 +91,36 @@ static LIST_HEAD(ledgers);
 static DEFINE_SPINLOCK(ledger_lock);
 
 /*
- * How many records there are of each native page of memory, by the number of
- * its first kernel page. It is read without the lock. There may be pages of
- * two sizes: the count of the larger ones is in the upper half.
+ * How many records, and how many valid entries, there are of each native page of
+ * memory, by the number of its first kernel page. It is read without the lock.
+ * There may be pages of two sizes: the count of the larger ones is in the upper
+ * half.
  */
 static DEFINE_XARRAY(stale_pfns);
-#define STALE_64K		BIT(24)
+static DEFINE_XARRAY(valid_pfns);
+#define COUNT_64K		BIT(24)
 
 static u64 record_desc(void *record)
 {
 	return ((u64)xa_to_value(record) << 1) | PTE_VALID;
 }
 
-static void count_pfn(struct native_pgt *np, u64 desc, bool add)
+static void count_pfn(struct xarray *pfns, struct native_pgt *np, u64 desc,
+		      bool add)
 {
 	const unsigned long pfn = PHYS_PFN(native_desc_to_phys(np, desc));
-	const unsigned long one = np->shift == 16 ? STALE_64K : 1;
-	void *count = xa_load(&stale_pfns, pfn);
+	const unsigned long one = np->shift == 16 ? COUNT_64K : 1;
+	void *count = xa_load(pfns, pfn);
 	unsigned long n = count ? xa_to_value(count) : 0;
 
 	if (!add) {
 		if (n == one)
-			xa_erase(&stale_pfns, pfn);
+			xa_erase(pfns, pfn);
 		else if (n > one)
-			xa_store(&stale_pfns, pfn, xa_mk_value(n - one), GFP_ATOMIC);
+			xa_store(pfns, pfn, xa_mk_value(n - one), GFP_ATOMIC);
 		return;
 	}
-	if (xa_is_err(xa_store(&stale_pfns, pfn, xa_mk_value(n + one), GFP_ATOMIC)))
+	if (xa_is_err(xa_store(pfns, pfn, xa_mk_value(n + one), GFP_ATOMIC)))
 		atomic_long_inc(&nr_lost);
 }
 
@@ -124,7 +129,25 @@ static void remove_record(struct native_pgt *np, unsigned long index)
 	void *record = xa_erase(&np->ledger.stale, index);
 
 	if (record)
-		count_pfn(np, record_desc(record), false);
+		count_pfn(&stale_pfns, np, record_desc(record), false);
+}
+
+/* Who drops all entries, and who changes one meanwhile, may both say so. */
+static void remove_valid(struct native_pgt *np, unsigned long index)
+{
+	void *record = xa_erase(&np->ledger.valid, index);
+
+	if (record)
+		count_pfn(&valid_pfns, np, record_desc(record), false);
+}
+
+static void add_valid(struct native_pgt *np, unsigned long index, u64 desc)
+{
+	if (xa_is_err(xa_store(&np->ledger.valid, index, xa_mk_value(desc >> 1),
+			       GFP_ATOMIC)))
+		atomic_long_inc(&nr_lost);
+	else
+		count_pfn(&valid_pfns, np, desc, true);
 }
 
 static void remove_all(struct native_pgt *np)
@@ -134,6 +157,7 @@ static void remove_all(struct native_pgt *np)
 
 	xa_for_each(&np->ledger.stale, index, record)
 		remove_record(np, index);
+	np->ledger.gone = NATIVE_NOTHING_GONE;
 }
 
 /* Nothing in a TLB is used any more that has an ASID of an older generation. */
@@ -163,7 +187,7 @@ static void add_record(struct native_pgt *np, unsigned long index, u64 desc)
 		atomic_long_inc(&nr_lost);
 		return;
 	}
-	count_pfn(np, desc, true);
+	count_pfn(&stale_pfns, np, desc, true);
 	atomic_long_inc(&nr_recorded);
 }
 
@@ -182,9 +206,13 @@ static const char * const conflicts[] = {
  */
 static bool flush_pending(struct mm_struct *mm, enum native_conflict conflict)
 {
-	return mm_tlb_flush_pending(mm) ||
-	       (conflict == NATIVE_LESS_RIGHTS &&
-		rwsem_is_locked(&mm->mmap_lock));
+	unsigned int seq;
+
+	if (mm_tlb_flush_pending(mm))
+		return true;
+	/* Whether it is locked for writing. */
+	return conflict == NATIVE_LESS_RIGHTS &&
+	       !mmap_lock_speculate_try_begin(mm, &seq);
 }
 
 /*
@@ -256,6 +284,10 @@ static void note_write(struct native_pgt *np, unsigned long addr, u64 old,
 
 	spin_lock_irqsave(&ledger_lock, flags);
 	remove_renewed(np);
+	remove_valid(np, index);
+	/* Into a table that has been dropped meanwhile, it is of no effect. */
+	if (desc && READ_ONCE(np->state) == NATIVE_ACTIVE)
+		add_valid(np, index, desc);
 	if (old && desc) {
 		conflict = native_conflict(old, desc, address);
 		if (conflict > NATIVE_LESS_RIGHTS)
@@ -310,6 +342,9 @@ void native_debug_tlbi(struct native_pgt *np, const struct native_tlbi *op)
 	const unsigned long asid = ASID(np->mm);
 	void *record;
 
+	if (np->ledger.gone != NATIVE_NOTHING_GONE &&
+	    native_tlbi_covers_table(op, asid, np->ledger.gone))
+		np->ledger.gone = NATIVE_NOTHING_GONE;
 	if (xa_empty(&np->ledger.stale))
 		return;
 
@@ -325,6 +360,55 @@ void native_debug_tlbi(struct native_pgt *np, const struct native_tlbi *op)
 	xa_for_each_range(&np->ledger.stale, index, record, first, last)
 		if (native_tlbi_covers(op, asid, index << np->shift, np->shift))
 			remove_record(np, index);
+	spin_unlock_irqrestore(&ledger_lock, flags);
+}
+
+/**
+ * native_debug_tlbi_va - the same for an operation by address
+ * @np: the native table of the mm that it is done for
+ * @arg: the operand
+ * @last: whether it is for entries of the last level only
+ * @broadcast: whether it is done on all CPUs
+ *
+ * Context: Any; before the instruction.
+ */
+void native_debug_tlbi_va(struct native_pgt *np, u64 arg, bool last,
+			  bool broadcast)
+{
+	struct native_tlbi op = { .last = last, .broadcast = broadcast };
+
+	native_tlbi_decode(arg, &op);
+	native_debug_tlbi(np, &op);
+}
+
+/**
+ * native_debug_table_gone - note that a table was taken out
+ * @np: the native table
+ * @addr: the first address that the table translates
+ *
+ * Context: One at a time, as for native_debug_table_free().
+ */
+void native_debug_table_gone(struct native_pgt *np, unsigned long addr)
+{
+	np->ledger.gone = addr;
+}
+
+/**
+ * native_debug_table_free - the table that was taken out is about to be freed
+ * @np: the native table
+ *
+ * Context: After the TLB was invalidated, walk caches included.
+ */
+void native_debug_table_free(struct native_pgt *np)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&ledger_lock, flags);
+	remove_renewed(np);
+	if (np->ledger.gone != NATIVE_NOTHING_GONE)
+		report(np, np->ledger.gone,
+		       "its table is freed without a TLB invalidation", 0, 0);
+	np->ledger.gone = NATIVE_NOTHING_GONE;
 	spin_unlock_irqrestore(&ledger_lock, flags);
 }
 
@@ -373,20 +457,29 @@ void __native_debug_new_asid(struct mm_struct *mm)
 	atomic_set(&mm_native(mm)->ledger.renewed, 1);
 }
 
-/* Whether there is a record of an entry that maps any of these pages. */
-static bool is_stale(unsigned long pfn, unsigned long nr)
+/* Whether there is a record, or an entry, that maps any of these pages. */
+static bool is_counted(struct xarray *pfns, unsigned long pfn, unsigned long nr)
 {
 	unsigned long index = ALIGN_DOWN(pfn, MAX_PAGES);
 	void *count;
 
-	xa_for_each_range(&stale_pfns, index, count, index, pfn + nr - 1) {
+	xa_for_each_range(pfns, index, count, index, pfn + nr - 1) {
 		const unsigned long n = xa_to_value(count);
-		const unsigned long size = n >= STALE_64K ? SZ_64K : SZ_16K;
+		const unsigned long size = n >= COUNT_64K ? SZ_64K : SZ_16K;
 
 		if (index + PHYS_PFN(size) > pfn)
 			return true;
 	}
 	return false;
+}
+
+/* Whether an entry maps any of these pages. */
+static bool maps(const struct native_pgt *np, u64 desc, unsigned long pfn,
+		 unsigned long nr)
+{
+	const unsigned long first = PHYS_PFN(native_desc_to_phys(np, desc));
+
+	return first < pfn + nr && first + BIT(np->shift - PAGE_SHIFT) > pfn;
 }
 
 static void report_free(unsigned long pfn, unsigned long nr)
@@ -396,22 +489,31 @@ static void report_free(unsigned long pfn, unsigned long nr)
 	void *record;
 
 	/* It may be freed on behalf of us, who allocate memory for a record. */
-	if (!spin_trylock_irqsave(&ledger_lock, flags))
+	if (!spin_trylock_irqsave(&ledger_lock, flags)) {
+		atomic_long_inc(&nr_lost);
 		return;
+	}
 	list_for_each_entry(np, &ledgers, ledger.node) {
 		remove_renewed(np);
 		xa_for_each(&np->ledger.stale, index, record) {
 			const u64 desc = record_desc(record);
-			const unsigned long first =
-				PHYS_PFN(native_desc_to_phys(np, desc));
 
-			if (first >= pfn + nr ||
-			    first + BIT(np->shift - PAGE_SHIFT) <= pfn)
+			if (!maps(np, desc, pfn, nr))
 				continue;
 			report(np, index << np->shift,
 			       "freed without a TLB invalidation", desc,
 			       PFN_PHYS(pfn));
 			remove_record(np, index);
+		}
+		xa_for_each(&np->ledger.valid, index, record) {
+			const u64 desc = record_desc(record);
+
+			if (!maps(np, desc, pfn, nr))
+				continue;
+			report(np, index << np->shift,
+			       "freed while it is entered", desc,
+			       PFN_PHYS(pfn));
+			remove_valid(np, index);
 		}
 	}
 	spin_unlock_irqrestore(&ledger_lock, flags);
@@ -428,9 +530,8 @@ void arch_free_page(struct page *page, int order)
 {
 	const unsigned long pfn = page_to_pfn(page);
 
-	if (xa_empty(&stale_pfns))
-		return;
-	if (is_stale(pfn, BIT(order)))
+	if (is_counted(&stale_pfns, pfn, BIT(order)) ||
+	    is_counted(&valid_pfns, pfn, BIT(order)))
 		report_free(pfn, BIT(order));
 }
 
@@ -445,6 +546,8 @@ void native_debug_create(struct native_pgt *np)
 	unsigned long flags;
 
 	xa_init_flags(&np->ledger.stale, XA_FLAGS_LOCK_IRQ);
+	xa_init_flags(&np->ledger.valid, XA_FLAGS_LOCK_IRQ);
+	np->ledger.gone = NATIVE_NOTHING_GONE;
 	spin_lock_irqsave(&ledger_lock, flags);
 	list_add(&np->ledger.node, &ledgers);
 	spin_unlock_irqrestore(&ledger_lock, flags);
@@ -551,6 +654,9 @@ void native_debug_dropped(struct native_pgt *np)
 		report(np, index << np->shift,
 		       "dropped without a TLB invalidation",
 		       record_desc(record), 0);
+	/* What was entered after native_debug_drop() had been there. */
+	xa_for_each(&np->ledger.valid, index, record)
+		remove_valid(np, index);
 	spin_unlock_irqrestore(&ledger_lock, flags);
 }
 
@@ -829,7 +935,8 @@ void native_check_mm(struct native_pgt *np)
  * @np: the native table
  * @start: first address of the range
  * @end: address behind the last one
- * @keep: address of what a fault was for
+ * @keep: address of what a fault was for; it stays, unless it is contiguous
+ *	with others, which all go or stay
  *
  * Context: Under the page table lock of the whole range.
  */
@@ -838,10 +945,18 @@ void native_debug_discard(struct native_pgt *np, unsigned long start,
 {
 	const unsigned long size = BIT(np->shift);
 	const u32 percent = READ_ONCE(discard_percent);
+	const u64 *entry;
 	unsigned long addr;
 
 	if (!percent)
 		return;
+	entry = native_walk(np, keep);
+	if (entry && (READ_ONCE(*entry) & PTE_CONT)) {
+		/* A run goes as a whole: the same fault comes once more. */
+		if (get_random_u32_below(200) < percent)
+			__native_zap(np, keep, keep + 1);
+		return;
+	}
 	for (addr = start; addr < end; addr += size)
 		if ((addr ^ keep) >= size && get_random_u32_below(100) < percent)
 			__native_zap(np, addr, addr + size);

@@ -25,7 +25,28 @@ struct native_tlbi {
 	unsigned long end;	/* of a range */
 	unsigned int shift;	/* log2 of the granule; 0: not told */
 	unsigned int level;	/* of the translation; 0: not told */
+	bool last;		/* only entries of the last level */
 };
+
+/**
+ * native_tlbi_decode - read the operand of an operation by address
+ * @arg: the operand
+ * @op: what it says; the kind is set, too
+ *
+ * As the hardware does: neither from what the operand was made of, nor by the
+ * macros that it was made with.
+ */
+static inline void native_tlbi_decode(u64 arg, struct native_tlbi *op)
+{
+	const unsigned int ttl = (arg >> 44) & 15;
+
+	op->kind = NATIVE_TLBI_VA;
+	op->asid = arg >> 48;
+	op->start = (arg & GENMASK_ULL(43, 0)) << 12;
+	/* TG: 1 is 4K, 2 is 16K, 3 is 64K. */
+	op->shift = ttl >> 2 ? 10 + 2 * (ttl >> 2) : 0;
+	op->level = ttl >> 2 ? ttl & 3 : 0;
+}
 
 /**
  * native_tlbi_covers - whether an entry is gone from all TLBs
@@ -60,10 +81,29 @@ static inline bool native_tlbi_covers(const struct native_tlbi *op,
 	if (op->level && op->level != 3)
 		return false;
 	if (op->kind == NATIVE_TLBI_VA)
-		return (!op->level || op->shift == shift) &&
+		return (!op->shift || op->shift == shift) &&
 		       (op->start ^ addr) >> shift == 0;
 	return op->shift == shift && addr >= op->start &&
 	       addr + BIT(shift) <= op->end;
+}
+
+/**
+ * native_tlbi_covers_table - whether what leads to a table is gone from all TLBs
+ * @op: the instruction
+ * @asid: ASID of the mm
+ * @addr: first address that the table translates
+ *
+ * Return: true if it is certain to be gone when @op has completed.
+ */
+static inline bool native_tlbi_covers_table(const struct native_tlbi *op,
+					    unsigned long asid,
+					    unsigned long addr)
+{
+	/* With a hint, what is cached of the levels above need not go. */
+	if (op->kind >= NATIVE_TLBI_VA && (op->last || op->shift || op->level))
+		return false;
+	/* As for the entry of a page of the size of the operand's unit. */
+	return native_tlbi_covers(op, asid, addr, 12);
 }
 
 /* How a new entry is at odds with an older one that a TLB may still have. */

@@ -321,8 +321,10 @@ static void native_free_table(struct native_pgt *np, u64 *entry,
 		native_debug_unused(np, table, addr);
 
 	WRITE_ONCE(*entry, 0);
+	native_debug_table_gone(np, addr);
 	if (native_flush_tlb_range(np->mm, addr, addr + 1, true, true))
 		__tlbi_sync_s1ish(np->mm);
+	native_debug_table_free(np);
 
 	pt = virt_to_ptdesc(table);
 	spin_lock(&np->lock);
@@ -409,7 +411,7 @@ void native_enable(void)
  *
  * Without one, for want of the granule or of memory, the hardware walks the
  * Linux table; and so it does for the child of an mm that was demoted, until
- * that is promoted.
+ * that is promoted, which is so when the reason is gone from the child.
  *
  * Context: May sleep.
  */
@@ -417,6 +419,7 @@ void native_create(struct mm_struct *mm)
 {
 	const unsigned int shift = mm_page_shift(mm);
 	const bool demoted = READ_ONCE(mm->page_demoted);
+	const struct native_pgt *parent;
 	struct native_pgt *np;
 
 	if (!mm_page_order(mm) || !native_granule_supported(shift))
@@ -433,6 +436,13 @@ void native_create(struct mm_struct *mm)
 	np->wait_for = NATIVE_RETRY_MIN;
 	np->retry = jiffies + np->wait_for;
 	np->promoted = jiffies;
+	/* A new mm is demoted only by fork(), of the current task. */
+	parent = demoted ? mm_native(current->mm) : NULL;
+	if (parent) {
+		np->bad_addr = READ_ONCE(parent->bad_addr);
+		np->wait_for = READ_ONCE(parent->wait_for);
+		np->retry = jiffies + np->wait_for;
+	}
 	np->hw_af = native_hw_af();
 	np->mm = mm;
 	spin_lock_init(&np->lock);
@@ -624,6 +634,17 @@ static bool native_clear_young(struct native_pgt *np, unsigned long start,
 	return young;
 }
 
+/* Note in a Linux entry that it was used, if it maps anything. */
+static void native_mark_young(pte_t *ptep)
+{
+	pte_t old = __ptep_get(ptep);
+
+	while (pte_valid(old) && !pte_young(old) &&
+	       !try_cmpxchg_relaxed(&pte_val(*ptep), &pte_val(old),
+				    pte_val(pte_mkyoung(old))))
+		;
+}
+
 /**
  * __native_clear_young_ptes - hand over to Linux entries that they were used
  * @np: the native table
@@ -631,7 +652,9 @@ static bool native_clear_young(struct native_pgt *np, unsigned long start,
  * @ptep: the first of them
  * @nr: their number; or all of the contiguous blocks that they are in
  *
- * What the hardware has noted in native entries since they were made.
+ * What the hardware has noted in native entries since they were made. It tells
+ * nothing of which part of a native page was used, and the parts may be folios of
+ * their own, of which the others must not look unused when their turn comes.
  *
  * Context: Under the page table lock; the caller goes on to clear it in the
  * Linux entries.
@@ -639,23 +662,21 @@ static bool native_clear_young(struct native_pgt *np, unsigned long start,
 void __native_clear_young_ptes(struct native_pgt *np, unsigned long addr,
 			       pte_t *ptep, unsigned int nr)
 {
-	unsigned long end = addr + nr * PAGE_SIZE;
+	const unsigned long size = BIT(np->shift);
+	unsigned long start = addr, end = addr + nr * PAGE_SIZE;
+	unsigned int i;
 
 	/* That of a contiguous block is cleared in all of its entries. */
 	if (pte_valid_cont(__ptep_get(ptep + nr - 1)))
 		end = ALIGN(end, CONT_PTE_SIZE);
 	if (pte_valid_cont(__ptep_get(ptep)))
-		addr = ALIGN_DOWN(addr, CONT_PTE_SIZE);
-	if (!native_clear_young(np, addr, end))
-		return;
-	for (; nr--; ptep++) {
-		pte_t old = __ptep_get(ptep);
-
-		while (pte_valid(old) && !pte_young(old) &&
-		       !try_cmpxchg_relaxed(&pte_val(*ptep), &pte_val(old),
-					    pte_val(pte_mkyoung(old))))
-			;
-	}
+		start = ALIGN_DOWN(start, CONT_PTE_SIZE);
+	start = ALIGN_DOWN(start, size);
+	ptep -= (addr - start) >> PAGE_SHIFT;
+	for (; start < end; start += size, ptep += native_pages(np))
+		if (native_clear_young(np, start, start + size))
+			for (i = 0; i < native_pages(np); i++)
+				native_mark_young(ptep + i);
 }
 
 /**
@@ -670,17 +691,12 @@ void __native_clear_young_pmd(struct native_pgt *np, unsigned long addr,
 			      pmd_t *pmdp)
 {
 	pte_t *ptep = (pte_t *)pmdp;
-	pte_t old = __ptep_get(ptep);
 
-	if (pmd_table(pte_pmd(old)))
+	if (pmd_table(pte_pmd(__ptep_get(ptep))))
 		return;
 	addr &= PMD_MASK;
-	if (!native_clear_young(np, addr, addr + PMD_SIZE))
-		return;
-	while (pte_valid(old) && !pte_young(old) &&
-	       !try_cmpxchg_relaxed(&pte_val(*ptep), &pte_val(old),
-				    pte_val(pte_mkyoung(old))))
-		;
+	if (native_clear_young(np, addr, addr + PMD_SIZE))
+		native_mark_young(ptep);
 }
 
 /**
@@ -945,9 +961,7 @@ native_fill_block(struct native_pgt *np, unsigned long addr, u64 *entry,
 		return NATIVE_MIXED;
 	native_enter_block(np, addr, entry, pte, base, size);
 	native_check(np, start, end, NULL);
-	/* A run goes as a whole, with what was asked for. */
-	if (!(*entry & PTE_CONT))
-		native_debug_discard(np, start, end, addr);
+	native_debug_discard(np, start, end, addr);
 	return NATIVE_FILLED;
 }
 

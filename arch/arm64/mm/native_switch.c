@@ -198,7 +198,7 @@ static void native_unpark_mm(struct native_pgt *np, unsigned long hw)
 
 /**
  * native_demote - have an mm go back to its Linux table
- * @np: the native table of the mm of the current task
+ * @np: the native table of the mm of the current task, or what debugfs was told
  * @addr: what could not be entered
  * @why: the reason
  *
@@ -242,9 +242,14 @@ void native_demote(struct native_pgt *np, unsigned long addr,
 	native_unpark_mm(np, NATIVE_HW_LINUX);
 	mutex_unlock(&np->transition);
 
-	pr_notice_ratelimited("native page table: %s[%d] leaves it at %#lx: %s\n",
-			      current->comm, task_tgid_nr(current), addr,
-			      native_why[why]);
+	if (mm == current->mm)
+		pr_notice_ratelimited("native page table: %s[%d] leaves it at %#lx: %s\n",
+				      current->comm, task_tgid_nr(current), addr,
+				      native_why[why]);
+	else
+		pr_notice_ratelimited("native page table: %s[%d] has another process leave it: %s\n",
+				      current->comm, task_tgid_nr(current),
+				      native_why[why]);
 }
 
 /**
@@ -304,7 +309,7 @@ void native_leave_done(struct native_pgt *np)
 
 /**
  * native_promote - have an mm use its native table again
- * @np: the native table of the mm of the current task
+ * @np: the native table of the mm of the current task, or what debugfs was told
  * @in_hope: what it was demoted for is there, but may be put in order
  *
  * It is empty, and filled by faults. Should there still be something that

@@ -420,8 +420,9 @@ static void test_compare(struct kunit *test)
 }
 
 /*
- * What is young in native entries goes to the Linux entries that are asked for,
- * and stays in those around them, unless they are one contiguous block.
+ * What is young in native entries goes to all Linux entries of the native pages
+ * that are asked for, and stays in those around them, unless they are one
+ * contiguous block.
  */
 static void test_young(struct kunit *test)
 {
@@ -464,6 +465,21 @@ static void test_young(struct kunit *test)
 	for (i = 0; i < 3 * CONT_PTES; i++)
 		KUNIT_EXPECT_EQ(test, !!pte_young(ptes[i]),
 				i >= first && i < first + nr);
+
+	/* A part of the page, each time another one: its neighbours were used. */
+	for (i = 0; i < nr; i++) {
+		unsigned int j;
+
+		for (j = 0; j < 3 * CONT_PTES; j++)
+			ptes[j] = pte_mkold(ptes[j]);
+		table[per_block] |= PTE_AF;
+		__native_clear_young_ptes(&np, addr + i * PAGE_SIZE,
+					  ptes + first + i, 1);
+		KUNIT_EXPECT_FALSE(test, table[per_block] & PTE_AF);
+		for (j = 0; j < 3 * CONT_PTES; j++)
+			KUNIT_EXPECT_EQ(test, !!pte_young(ptes[j]),
+					j >= first && j < first + nr);
+	}
 
 	/* One of a block: all of it, and nothing that is beside it. */
 	for (i = 0; i < CONT_PTES; i++)
@@ -691,6 +707,70 @@ static void test_reuse(struct kunit *test)
 	free_ledger(np);
 }
 
+static u64 tlbi_operand(unsigned long addr, unsigned long asid)
+{
+	return asid << 48 | addr >> 12;
+}
+
+/* What an operand says is what the ledger goes by. */
+static void test_decode(struct kunit *test)
+{
+	const u64 arg = tlbi_operand(ADDR, ASID_OURS);
+	const unsigned int shifts[] = { 0, 12, 14, 16 };
+	struct native_tlbi op = { .broadcast = true };
+	unsigned int ttl;
+
+	for (ttl = 0; ttl < 16; ttl++) {
+		native_tlbi_decode(arg | (u64)ttl << 44, &op);
+		KUNIT_EXPECT_EQ(test, op.kind, NATIVE_TLBI_VA);
+		KUNIT_EXPECT_EQ(test, op.asid, ASID_OURS);
+		KUNIT_EXPECT_EQ(test, op.start, ADDR);
+		KUNIT_EXPECT_EQ(test, op.shift, shifts[ttl >> 2]);
+		KUNIT_EXPECT_EQ(test, op.level, ttl >> 2 ? ttl & 3 : 0);
+		/* None, or the right one. */
+		KUNIT_EXPECT_EQ(test, native_tlbi_covers(&op, ASID_OURS, ADDR,
+							 SHIFT_64K),
+				ttl < 4 || ttl == 15 || ttl == 12);
+		KUNIT_EXPECT_EQ(test, native_tlbi_covers_table(&op, ASID_OURS,
+							       ADDR), ttl < 4);
+	}
+	native_tlbi_decode(tlbi_operand(ADDR, ASID_OURS + 1), &op);
+	KUNIT_EXPECT_FALSE(test, native_tlbi_covers(&op, ASID_OURS, ADDR,
+						    SHIFT_64K));
+}
+
+/* A table is taken out, and what leads to it is to be gone before it is freed. */
+static void test_table(struct kunit *test)
+{
+	const u64 arg = tlbi_operand(ADDR, ASID_OURS);
+	struct native_pgt *np = new_ledger(test);
+
+	native_debug_table_gone(np, ADDR);
+	native_debug_table_free(np);
+	KUNIT_EXPECT_EQ(test, np->ledger.bad, 1);
+	native_debug_table_gone(np, ADDR);
+	/* Only the last level, one CPU, another address, another level. */
+	native_debug_tlbi_va(np, arg, true, true);
+	native_debug_tlbi_va(np, arg, false, false);
+	native_debug_tlbi_va(np, arg + 16, false, true);
+	native_debug_tlbi_va(np, arg | BIT_ULL(47) | BIT_ULL(46), false, true);
+	native_debug_table_free(np);
+	KUNIT_EXPECT_EQ(test, np->ledger.bad, 2);
+	native_debug_table_gone(np, ADDR);
+	native_debug_tlbi_va(np, arg, false, true);
+	native_debug_table_free(np);
+	native_debug_table_gone(np, ADDR);
+	native_debug_tlbi(np, &whole_asid);
+	native_debug_table_free(np);
+	native_debug_table_gone(np, ADDR);
+	/* A new ASID. */
+	atomic_set(&np->ledger.renewed, 1);
+	native_debug_table_free(np);
+	native_debug_table_free(np);
+	KUNIT_EXPECT_EQ(test, np->ledger.bad, 2);
+	free_ledger(np);
+}
+
 /* The same page comes back. */
 static void test_reenter(struct kunit *test)
 {
@@ -773,6 +853,23 @@ static void test_free(struct kunit *test)
 		__free_pages(page, order + 1);
 		KUNIT_EXPECT_EQ(test, np->ledger.bad, i & 2 ? 0 : 1);
 		KUNIT_EXPECT_FALSE(test, has_record(np, ADDR));
+	}
+
+	/* As if what takes the Linux entry out did not know of this table. */
+	for (i = 0; i < 2; i++) {
+		struct page *page = alloc_pages(GFP_KERNEL, order);
+		u64 desc;
+
+		KUNIT_ASSERT_NOT_NULL(test, page);
+		desc = entry_of(np, page_to_phys(page), true);
+		np->ledger.bad = 0;
+		native_debug_write(np, ADDR, 0, desc);
+		if (i) {
+			native_debug_write(np, ADDR, desc, 0);
+			native_debug_tlbi(np, &whole_asid);
+		}
+		__free_pages(page, order);
+		KUNIT_EXPECT_EQ(test, np->ledger.bad, i ? 0 : 1);
 	}
 
 	for (i = 0; i < BIT(order + 1); i++) {
@@ -1110,6 +1207,8 @@ static struct kunit_case native_cases[] = {
 	KUNIT_CASE_PARAM(test_young, format_gen_params),
 	KUNIT_CASE(test_covers),
 	KUNIT_CASE(test_conflict),
+	KUNIT_CASE(test_decode),
+	KUNIT_CASE(test_table),
 	KUNIT_CASE(test_reuse),
 	KUNIT_CASE(test_reenter),
 	KUNIT_CASE(test_free),

@@ -12,6 +12,23 @@
 
 #include "native.h"
 
+/*
+ * By address, without a hint of the level. What is noted is what the operand says.
+ */
+static void native_tlbi_va(struct native_pgt *np, unsigned long addr,
+			   unsigned long asid, bool walkcache, bool broadcast)
+{
+	const u64 arg = (u64)asid << 48 | ((addr >> 12) & GENMASK_ULL(43, 0));
+
+	native_debug_tlbi_va(np, arg, !walkcache, broadcast);
+	if (!broadcast)
+		vale1(arg);
+	else if (walkcache)
+		vae1is(arg);
+	else
+		vale1is(arg);
+}
+
 /**
  * native_flush_tlb_range - invalidate what the TLBs have of a native table
  * @mm: the mm
@@ -67,20 +84,9 @@ bool native_flush_tlb_range(struct mm_struct *mm, unsigned long start,
 	}
 
 	asid = ASID(mm);
-	for (addr = start; addr != end; addr += size) {
-		native_debug_tlbi(np, &(struct native_tlbi) {
-			.kind = NATIVE_TLBI_VA,
-			.broadcast = broadcast,
-			.asid = asid,
-			.start = addr,
-		});
-		if (!broadcast)
-			__tlbi_level_asid(vale1, addr, TLBI_TTL_UNKNOWN, asid);
-		else if (walkcache)
-			__tlbi_level_asid(vae1is, addr, TLBI_TTL_UNKNOWN, asid);
-		else
-			__tlbi_level_asid(vale1is, addr, TLBI_TTL_UNKNOWN, asid);
-	}
+	for (addr = start; addr != end; addr += size)
+		native_tlbi_va(np, addr, asid, walkcache && broadcast,
+			       broadcast);
 	return true;
 }
 

@@ -520,6 +520,9 @@ static void child_hugetlb(int argc, char **argv)
 			printf("# %ld of %ld pages of %lu kB\n", got, wanted,
 			       size >> 10);
 			CHECK(shifts[i] != must);
+			/* Of those of 1 GB, few machines have some to spare. */
+			if (old >= 0 && size < 1UL << 30)
+				child_skip("memory is too fragmented");
 			goto next;
 		}
 		p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE |
@@ -940,17 +943,23 @@ static void *keep_working(void *arg)
 	return NULL;
 }
 
+/* Some memory, after a page fault. */
+static char *touched(size_t len)
+{
+	char *p = map_anon(len, 0);
+
+	*p = 1;
+	return p;
+}
+
 /* What this process was demoted for is gone: it is not for ever. */
 static void wait_native(void)
 {
-	char *p;
 	int i;
 
 	for (i = 0; i < 200 && hardware_kb() != (long)P >> 10; i++) {
 		usleep(100000);
-		p = map_anon(P, 0);
-		*p = 1;
-		munmap(p, P);
+		munmap(touched(P), P);
 	}
 	CHECK_NATIVE();
 }
@@ -1030,10 +1039,14 @@ static void child_demote(int argc, char **argv)
 		CHECK(log_lines(log, p + 64, "not one block") == 1);
 		for (off = 0; off < 2 * P; off += step)
 			CHECK(*(unsigned long *)(p + off + 64) == off + round);
-		/* A child inherits that, but not for good. */
+		/* A child inherits that, as long as it has the reason. */
 		child = fork();
 		if (!child) {
-			CHECK(hardware_kb() == (long)step >> 10);
+			for (i = 0; i < (round ? 1 : 25); i++) {
+				CHECK(hardware_kb() == (long)step >> 10);
+				usleep(100000);
+				munmap(touched(P), P);
+			}
 			munmap(p, 2 * P);
 			wait_native();
 			exit(child_failures());
