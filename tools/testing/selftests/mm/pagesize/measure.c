@@ -395,7 +395,7 @@ static void measure_tree(void)
 }
 
 /* Be there, with memory of one's own, while somebody else measures. */
-static void stay(void)
+static void stay(bool busy)
 {
 	const size_t len = 16 * page_size();
 	char *p = map_anon(64 << 20, MAP_PRIVATE);
@@ -411,7 +411,13 @@ static void stay(void)
 	memset(p, 1, len);
 	printf("hold %lu\n", page_size());
 	fflush(stdout);
-	pause();
+	if (!busy)
+		pause();
+	/* To have the CPU change from one to the other. */
+	for (;;) {
+		usleep(1000);
+		p[0]++;
+	}
 }
 
 static const struct {
@@ -433,7 +439,7 @@ static void __noreturn usage(void)
 {
 	size_t i;
 
-	fprintf(stderr, "Usage: measure [-m MIB] [hold");
+	fprintf(stderr, "Usage: measure [-m MIB] [hold|wake");
 	for (i = 0; i < ARRAY_SIZE(all); i++)
 		fprintf(stderr, "|%s", all[i].name);
 	fprintf(stderr, "]...\n");
@@ -457,8 +463,9 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	for (; optind < argc; optind++) {
-		if (!strcmp(argv[optind], "hold"))
-			stay();
+		if (!strcmp(argv[optind], "hold") ||
+		    !strcmp(argv[optind], "wake"))
+			stay(argv[optind][0] == 'w');
 		for (i = 0; i < ARRAY_SIZE(all); i++)
 			if (!strcmp(argv[optind], all[i].name))
 				break;
