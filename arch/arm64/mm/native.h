@@ -85,6 +85,12 @@ struct native_pgt {
 #endif
 };
 
+#ifdef CONFIG_ARM64_NATIVE_PGTABLE
+void native_create_exec(struct mm_struct *mm);
+#else
+static inline void native_create_exec(struct mm_struct *mm) { }
+#endif
+
 u64 *native_walk(const struct native_pgt *np, unsigned long addr);
 struct native_tables *native_tables_alloc(void);
 void native_enter_block(struct native_pgt *np, unsigned long addr, u64 *entry,

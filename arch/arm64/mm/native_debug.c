@@ -133,12 +133,13 @@ static void remove_record(struct native_pgt *np, unsigned long index)
 }
 
 /* Who drops all entries, and who changes one meanwhile, may both say so. */
-static void remove_valid(struct native_pgt *np, unsigned long index)
+static bool remove_valid(struct native_pgt *np, unsigned long index)
 {
 	void *record = xa_erase(&np->ledger.valid, index);
 
 	if (record)
 		count_pfn(&valid_pfns, np, record_desc(record), false);
+	return record;
 }
 
 static void add_valid(struct native_pgt *np, unsigned long index, u64 desc)
@@ -157,7 +158,7 @@ static void remove_all(struct native_pgt *np)
 
 	xa_for_each(&np->ledger.stale, index, record)
 		remove_record(np, index);
-	np->ledger.gone = NATIVE_NOTHING_GONE;
+	WRITE_ONCE(np->ledger.gone, NATIVE_NOTHING_GONE);
 }
 
 /* Nothing in a TLB is used any more that has an ASID of an older generation. */
@@ -271,20 +272,24 @@ static void check_lock(struct native_pgt *np, unsigned long addr)
 }
 
 static void note_write(struct native_pgt *np, unsigned long addr, u64 old,
-		       u64 desc)
+		       u64 desc, bool drop)
 {
 	const unsigned long index = addr >> np->shift;
 	const u64 address = native_address_mask(np);
 	enum native_conflict conflict = NATIVE_NO_CONFLICT;
 	unsigned long flags;
 	void *record;
+	bool valid;
 
 	if (old == desc)
 		return;
 
 	spin_lock_irqsave(&ledger_lock, flags);
 	remove_renewed(np);
-	remove_valid(np, index);
+	valid = remove_valid(np, index);
+	/* Somebody has just zeroed it, and may have had the TLB invalidated. */
+	if (drop && !valid)
+		goto out;
 	/* Into a table that has been dropped meanwhile, it is of no effect. */
 	if (desc && READ_ONCE(np->state) == NATIVE_ACTIVE)
 		add_valid(np, index, desc);
@@ -306,6 +311,7 @@ static void note_write(struct native_pgt *np, unsigned long addr, u64 old,
 		else if (!old && !flush_pending(np->mm, conflict))
 			report(np, addr, conflicts[conflict], stale, desc);
 	}
+out:
 	spin_unlock_irqrestore(&ledger_lock, flags);
 }
 
@@ -326,7 +332,7 @@ void native_debug_write(struct native_pgt *np, unsigned long addr, u64 old,
 			u64 desc)
 {
 	check_lock(np, addr);
-	note_write(np, addr, old, desc);
+	note_write(np, addr, old, desc, false);
 }
 
 /**
@@ -340,11 +346,13 @@ void native_debug_tlbi(struct native_pgt *np, const struct native_tlbi *op)
 {
 	unsigned long first = 0, last = ULONG_MAX, index, flags;
 	const unsigned long asid = ASID(np->mm);
+	unsigned long gone;
 	void *record;
 
-	if (np->ledger.gone != NATIVE_NOTHING_GONE &&
-	    native_tlbi_covers_table(op, asid, np->ledger.gone))
-		np->ledger.gone = NATIVE_NOTHING_GONE;
+	gone = READ_ONCE(np->ledger.gone);
+	if (gone != NATIVE_NOTHING_GONE &&
+	    native_tlbi_covers_table(op, asid, gone))
+		WRITE_ONCE(np->ledger.gone, NATIVE_NOTHING_GONE);
 	if (xa_empty(&np->ledger.stale))
 		return;
 
@@ -390,7 +398,7 @@ void native_debug_tlbi_va(struct native_pgt *np, u64 arg, bool last,
  */
 void native_debug_table_gone(struct native_pgt *np, unsigned long addr)
 {
-	np->ledger.gone = addr;
+	WRITE_ONCE(np->ledger.gone, addr);
 }
 
 /**
@@ -401,14 +409,15 @@ void native_debug_table_gone(struct native_pgt *np, unsigned long addr)
  */
 void native_debug_table_free(struct native_pgt *np)
 {
-	unsigned long flags;
+	unsigned long flags, gone;
 
 	spin_lock_irqsave(&ledger_lock, flags);
 	remove_renewed(np);
-	if (np->ledger.gone != NATIVE_NOTHING_GONE)
-		report(np, np->ledger.gone,
-		       "its table is freed without a TLB invalidation", 0, 0);
-	np->ledger.gone = NATIVE_NOTHING_GONE;
+	gone = READ_ONCE(np->ledger.gone);
+	if (gone != NATIVE_NOTHING_GONE)
+		report(np, gone, "its table is freed without a TLB invalidation",
+		       0, 0);
+	WRITE_ONCE(np->ledger.gone, NATIVE_NOTHING_GONE);
 	spin_unlock_irqrestore(&ledger_lock, flags);
 }
 
@@ -482,6 +491,28 @@ static bool maps(const struct native_pgt *np, u64 desc, unsigned long pfn,
 	return first < pfn + nr && first + BIT(np->shift - PAGE_SHIFT) > pfn;
 }
 
+/*
+ * Whether an entry is there. What was entered while all are dropped, or into a
+ * table that has been dropped, is noted as valid, and is not. Tests have only
+ * what they note.
+ */
+static bool is_entered(const struct native_pgt *np, unsigned long addr,
+		       unsigned long pfn, unsigned long nr)
+{
+	const u64 *entry;
+	bool entered;
+	u64 desc;
+
+	if (np->ledger.quiet)
+		return true;
+	rcu_read_lock();
+	entry = native_walk(np, addr);
+	desc = entry ? READ_ONCE(*entry) : 0;
+	entered = native_valid(desc) && maps(np, desc, pfn, nr);
+	rcu_read_unlock();
+	return entered;
+}
+
 static void report_free(unsigned long pfn, unsigned long nr)
 {
 	unsigned long index, flags;
@@ -510,9 +541,10 @@ static void report_free(unsigned long pfn, unsigned long nr)
 
 			if (!maps(np, desc, pfn, nr))
 				continue;
-			report(np, index << np->shift,
-			       "freed while it is entered", desc,
-			       PFN_PHYS(pfn));
+			if (is_entered(np, index << np->shift, pfn, nr))
+				report(np, index << np->shift,
+				       "freed while it is entered", desc,
+				       PFN_PHYS(pfn));
 			remove_valid(np, index);
 		}
 	}
@@ -630,7 +662,7 @@ void native_debug_drop(struct native_pgt *np)
 
 	rcu_read_lock();
 	while ((desc = next_valid(np, &addr))) {
-		note_write(np, addr, desc, 0);
+		note_write(np, addr, desc, 0, true);
 		addr += BIT(np->shift);
 	}
 	rcu_read_unlock();

@@ -405,21 +405,15 @@ void native_enable(void)
 	static_branch_enable(&native_pgt_key);
 }
 
-/**
- * native_create - give an mm an empty native table
- * @mm: the mm; its page order is settled and it is not in use yet
- *
- * Without one, for want of the granule or of memory, the hardware walks the
- * Linux table; and so it does for the child of an mm that was demoted, until
- * that is promoted, which is so when the reason is gone from the child.
- *
- * Context: May sleep.
+/*
+ * An empty native table for an mm. Without one, for want of the granule or of
+ * memory, the hardware walks the Linux table; and so it does for an mm that is
+ * demoted already, until that is promoted, which is when the reason is gone.
  */
-void native_create(struct mm_struct *mm)
+static void __native_create(struct mm_struct *mm, const struct native_pgt *parent)
 {
 	const unsigned int shift = mm_page_shift(mm);
 	const bool demoted = READ_ONCE(mm->page_demoted);
-	const struct native_pgt *parent;
 	struct native_pgt *np;
 
 	if (!mm_page_order(mm) || !native_granule_supported(shift))
@@ -436,9 +430,7 @@ void native_create(struct mm_struct *mm)
 	np->wait_for = NATIVE_RETRY_MIN;
 	np->retry = jiffies + np->wait_for;
 	np->promoted = jiffies;
-	/* A new mm is demoted only by fork(), of the current task. */
-	parent = demoted ? mm_native(current->mm) : NULL;
-	if (parent) {
+	if (demoted && parent && READ_ONCE(parent->state) == NATIVE_OFF) {
 		np->bad_addr = READ_ONCE(parent->bad_addr);
 		np->wait_for = READ_ONCE(parent->wait_for);
 		np->retry = jiffies + np->wait_for;
@@ -469,6 +461,28 @@ free:
 	kfree(np);
 out:
 	process_page_demote(mm, 0, PROCESS_PAGE_DEMOTED_MEMORY);
+}
+
+/**
+ * native_create - give the child of fork() an empty native table
+ * @mm: the mm, which is not in use yet, of a child of the current task
+ *
+ * Context: May sleep.
+ */
+void native_create(struct mm_struct *mm)
+{
+	__native_create(mm, mm_native(current->mm));
+}
+
+/**
+ * native_create_exec - give the mm of a new program an empty native table
+ * @mm: the mm; its page order is settled and it is not in use yet
+ *
+ * Context: May sleep.
+ */
+void native_create_exec(struct mm_struct *mm)
+{
+	__native_create(mm, NULL);
 }
 
 /**

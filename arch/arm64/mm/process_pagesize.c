@@ -5,8 +5,9 @@
 #include <linux/process_pagesize.h>
 #include <linux/sizes.h>
 
-#include <asm/native_pgtable.h>
 #include <asm/vdso.h>
+
+#include "native.h"
 
 /**
  * arch_process_page_size_supported - whether the kernel can emulate a page size
@@ -46,7 +47,7 @@ int arch_process_page_size_enable(void)
  */
 void arch_process_page_size_exec(struct mm_struct *mm)
 {
-	native_create(mm);
+	native_create_exec(mm);
 }
 
 /**
