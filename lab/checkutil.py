@@ -156,7 +156,9 @@ class Test:
             while name in self.results:
                 name += "'"
             self.results[name] = result
-            self.reasons[name], self.reason = self.reason, ""
+            # What the child said, and what the test made of it.
+            said = (self.reason, line.partition("# SKIP ")[2])
+            self.reasons[name], self.reason = "; ".join(filter(None, said)), ""
         elif line.startswith("# skipped: "):
             # Said by the child that does it, before the result.
             self.reason = line.partition(": ")[2]
