@@ -235,7 +235,7 @@ struct tables {
 	long pte, meminfo, native;
 };
 
-static struct tables tables_now(void)
+static long page_tables_kb(void)
 {
 	FILE *f = fopen("/proc/sys/vm/stat_refresh", "w");
 
@@ -244,9 +244,24 @@ static struct tables tables_now(void)
 		fputs("1", f);
 		fclose(f);
 	}
+	return meminfo_kb("PageTables");
+}
+
+static struct tables tables_now(void)
+{
+	long last, kb = page_tables_kb();
+	unsigned int i, same = 0;
+
+	/* What was unmapped is freed with some delay. */
+	for (i = 0; i < 50 && same < 5; i++) {
+		last = kb;
+		usleep(100000);
+		kb = page_tables_kb();
+		same = kb == last ? same + 1 : 0;
+	}
 	return (struct tables) {
 		.pte = status_kb("VmPTE"),
-		.meminfo = meminfo_kb("PageTables"),
+		.meminfo = kb,
 		.native = native_bytes() / 1024,
 	};
 }
